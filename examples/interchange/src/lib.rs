@@ -1,0 +1,50 @@
+//! Festival schedules in and out.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model`] | a plain [`Schedule`]: rooms, days, events, with times as UTC instants |
+//! | [`frab`] | reads and writes the JSON that frab, pretalx and the c3voc tools exchange |
+//! | [`edits`] | replays a recorded edit history, revision by revision |
+//!
+//! A file from elsewhere is never trusted and never all or nothing: what is
+//! malformed is left out and reported as [`Skipped`], with its place in the
+//! file, and the rest is read.
+//!
+//! ```
+//! use interchange::{frab, local_id};
+//!
+//! let file = br#"{"schedule": {"conference": {"acronym": "glade", "title": "Glade", "days": [
+//!     {"index": 1, "date": "2026-07-10", "rooms": {"Meadow": [
+//!         {"guid": "a1", "title": "Opening", "date": "2026-07-10T18:00:00+02:00", "duration": "0:30"},
+//!         {"guid": "a2", "title": "Soundcheck", "duration": "1:00"}
+//!     ]}}
+//! ]}}}"#;
+//! let options = frab::ParseOptions { zone: Some("Europe/Berlin".into()) };
+//! let (schedule, skipped) = frab::parse(file, &options)?;
+//!
+//! assert_eq!(schedule.events[0].title, "Opening");
+//! assert_eq!(skipped[0].at, "/schedule/conference/days/0/rooms/Meadow/1");
+//! assert_eq!(skipped[0].why, "it has no date");
+//!
+//! let (again, _) = frab::parse(&frab::write(&schedule), &options)?;
+//! assert_eq!(again, schedule);
+//!
+//! // The same event gets the same id in every import, on every device.
+//! assert_eq!(local_id("https://glade.example", "a1").len(), 16);
+//! # Ok::<(), frab::ParseError>(())
+//! ```
+
+pub mod edits;
+pub mod frab;
+pub mod model;
+
+mod day;
+mod ids;
+mod json;
+mod limits;
+mod report;
+mod zone;
+
+pub use ids::local_id;
+pub use model::{Event, Schedule};
+pub use report::Skipped;

@@ -1,0 +1,363 @@
+//! What can be typed: commands, flags and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Plan and hold a festival together, without a server.
+///
+/// Everything is kept in a home folder: your key, and what you hold of each festival. You can edit
+/// offline; `serve` and `sync` bring you up to date with others.
+#[derive(Debug, Parser)]
+#[command(name = "panda", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// The home folder [default: the platform's folder for data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+
+    /// Print one JSON value on stdout; messages go to stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// The festival, by its id or a unique beginning of it [default: the only one]
+    #[arg(long, global = true, value_name = "ID")]
+    pub(crate) festival: Option<String>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Try it first:
+  panda demo                          three peers plan a festival, in ten seconds
+
+Then your own:
+  panda init
+  panda festival create \"Meadow Days\" --zone Europe/Berlin
+  panda resource add \"Main stage\"
+  panda event add \"Fire show\" --starts 2026-08-20T21:00 --for 1h --request \"Main stage\"
+  panda serve --listen 0.0.0.0:7420 --steward
+
+Events, resources and requests are named by id, by a unique beginning of it, or by title.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a home: a key and a store. On a home that is there already, say whose it is
+    Init,
+    /// Who you are
+    Whoami,
+    /// Found, join and list festivals; tickets
+    #[command(subcommand)]
+    Festival(FestivalCommand),
+    /// What can be requested: stages, projectors, helpers
+    #[command(subcommand)]
+    Resource(ResourceCommand),
+    /// What happens
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Ask for a resource for an event
+    #[command(subcommand)]
+    Request(RequestCommand),
+    /// Answer requests for your resources
+    #[command(subcommand)]
+    Decide(DecideCommand),
+    /// Decide for your first-come resources, for as long as it runs
+    Steward(StewardArgs),
+    /// The schedule, with how far each event is confirmed
+    ///
+    /// With --json a list of {id, title, starts, ends, zone, places, confirmation, conflicts}.
+    /// `confirmation` counts the requests of the event's owner: `requested` all of them but the
+    /// withdrawn, `confirmed` and `tentative` those of them. `places` are titles of resources,
+    /// `conflicts` the ids of the events that stand in the way. Cancelled events are left out.
+    Schedule(ScheduleArgs),
+    /// Bring in a schedule in frab/c3voc JSON; once more to bring in its changes
+    ///
+    /// With --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
+    /// how many events, resources and requests the file stands for, how many of the requests
+    /// conflict, how many events were cancelled because they vanished from the file, and what of
+    /// the file was left out.
+    Import(ImportArgs),
+    /// Write the schedule as frab/c3voc JSON
+    Export(ExportArgs),
+    /// Let others sync with this home, until ctrl-c
+    Serve(ServeArgs),
+    /// Exchange everything with a peer, once
+    Sync(SyncArgs),
+    /// One hash of all logs held, and one of what they amount to; peers that agree have the same
+    Fingerprint,
+    /// Three peers, one contested stage: see it work
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FestivalCommand {
+    /// Found a festival; prints its ticket
+    Create(CreateArgs),
+    /// Join a festival with a ticket
+    Join {
+        /// The ticket: it starts with "panda1"
+        ticket: String,
+        /// How you want to be called there
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// The festivals that you take part in
+    List,
+    /// The ticket of a festival, to pass on
+    Ticket,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Its title
+    pub(crate) title: String,
+    /// Its time zone, as in Europe/Berlin [default: this computer's]
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// When it starts
+    #[arg(long, value_name = "TIME")]
+    pub(crate) starts: Option<String>,
+    /// When it ends
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ends: Option<String>,
+    /// Where it takes place
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) place: String,
+    /// A description
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) description: String,
+    /// How you want to be called there
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceCommand {
+    /// Offer something
+    Add {
+        /// What it is called
+        title: String,
+        /// The rule by which it is given away
+        #[arg(long, value_enum, default_value_t = PolicyKind::FirstCome)]
+        policy: PolicyKind,
+        /// How many units there are at any moment
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        capacity: i64,
+        /// A description
+        #[arg(long, default_value = "", hide_default_value = true)]
+        description: String,
+        /// A word to find it by; may be repeated
+        #[arg(long = "tag", value_name = "WORD")]
+        tags: Vec<String>,
+    },
+    /// What is offered, by whom
+    List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyKind {
+    /// Whoever comes first gets it; your steward decides
+    FirstCome,
+    /// You decide
+    Manual,
+}
+
+impl PolicyKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::FirstCome => "first-come",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// Plan an event
+    Add {
+        /// Its title
+        title: String,
+        #[command(flatten)]
+        when: When,
+        #[command(flatten)]
+        texts: Texts,
+        /// A resource to request for its whole time; may be repeated
+        #[arg(long = "request", value_name = "RESOURCE")]
+        requests: Vec<String>,
+    },
+    /// Change an event of yours; what is not named stays as it is
+    Edit {
+        /// Which one
+        event: String,
+        /// Its new title
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        when: When,
+        #[command(flatten)]
+        texts: Texts,
+        /// Call it off; it stays visible
+        #[arg(long, conflicts_with = "revive")]
+        cancel: bool,
+        /// It takes place after all
+        #[arg(long)]
+        revive: bool,
+    },
+    /// All events, those without a time and the cancelled ones too
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct When {
+    /// When it starts: 2026-08-20T14:00, or with an offset
+    #[arg(long, value_name = "TIME")]
+    pub(crate) starts: Option<String>,
+    /// When it ends
+    #[arg(long, value_name = "TIME", conflicts_with = "duration")]
+    pub(crate) ends: Option<String>,
+    /// How long it takes, as in 1h30m
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// The time zone of these times [default: the festival's]
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Texts {
+    /// A short text
+    #[arg(long)]
+    pub(crate) summary: Option<String>,
+    /// A long text
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// The language it is held in, as in en
+    #[arg(long)]
+    pub(crate) language: Option<String>,
+    /// Somebody who takes part; may be repeated
+    #[arg(long = "person", value_name = "NAME")]
+    pub(crate) people: Vec<String>,
+    /// A word to find it by; may be repeated
+    #[arg(long = "tag", value_name = "WORD")]
+    pub(crate) tags: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Ask for a resource
+    Add {
+        /// For which event
+        event: String,
+        /// Which resource
+        resource: String,
+        /// How many units
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        units: i64,
+        /// From when [default: the event's start]
+        #[arg(long, value_name = "TIME")]
+        starts: Option<String>,
+        /// Until when [default: the event's end]
+        #[arg(long, value_name = "TIME")]
+        ends: Option<String>,
+        /// A word to the owner
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+    },
+    /// Take a request of yours back, for ever
+    Withdraw {
+        /// Which one
+        request: String,
+        /// Why
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// Requests, what is said of them and why
+    List {
+        /// Only those for this event
+        #[arg(long)]
+        event: Option<String>,
+        /// Only those for this resource
+        #[arg(long)]
+        resource: Option<String>,
+        /// Only those that wait for your answer
+        #[arg(long)]
+        mine: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DecideCommand {
+    /// Promise the resource
+    Confirm(DecideArgs),
+    /// Refuse it
+    Deny(DecideArgs),
+    /// Take your answer back; promised units are free again
+    Release(DecideArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecideArgs {
+    /// Which request
+    pub(crate) request: String,
+    /// Why, or under which conditions
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StewardArgs {
+    /// One pass, then end
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScheduleArgs {
+    /// Only this day, as in 2026-08-20; it ends at six in the next morning
+    #[arg(long, value_name = "DATE")]
+    pub(crate) day: Option<String>,
+    /// Only this place
+    #[arg(long, value_name = "RESOURCE")]
+    pub(crate) place: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// The schedule's time zone, whatever the file says
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Say on stderr, line by line, how much is stored for good
+    #[arg(long, hide = true)]
+    pub(crate) acknowledge: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The file to write, or - for stdout
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen, as in 0.0.0.0:7420; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
+    pub(crate) listen: String,
+    /// Decide for your first-come resources as requests come in
+    #[arg(long)]
+    pub(crate) steward: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    /// Where the peer listens, as in 192.168.1.7:7420
+    pub(crate) address: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A schedule in frab/c3voc JSON, in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schedule: Option<PathBuf>,
+}

@@ -1,0 +1,240 @@
+//! The home folder: the user's key, the store, and the lock that one process holds.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use p2panda_core::{
+    Identity, OpenError, Replica,
+    schema::Instant,
+    store::{RedbStore, RuntimeDir, StoreError},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+
+/// The user's 32 secret bytes, readable by the user alone.
+const KEY: &str = "key";
+const STORE: &str = "store.redb";
+/// When the steward last ran here, in milliseconds since 1970.
+const STEWARD: &str = "steward";
+
+/// A home folder, which need not exist yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+}
+
+/// A home that is open: nobody else can open it until it is closed or dropped.
+pub(crate) struct Device {
+    pub(crate) home: Home,
+    pub(crate) replica: Replica,
+    pub(crate) rng: ChaCha20Rng,
+}
+
+impl Home {
+    /// The given folder, or the platform's folder for data.
+    pub(crate) fn locate(given: Option<PathBuf>) -> Result<Self> {
+        if let Some(path) = given {
+            return Ok(Self { path });
+        }
+        let dirs = directories::ProjectDirs::from("", "", "panda")
+            .ok_or_else(|| anyhow!("this platform names no home folder; say which with --home DIR"))?;
+        Ok(Self { path: dirs.data_dir().to_owned() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the home, and makes what of it is missing; whether the key is new.
+    pub(crate) fn init(&self) -> Result<(Device, bool)> {
+        create_private(&self.path)
+            .with_context(|| format!("the folder {} cannot be made", self.path.display()))?;
+        let mut rng = rng()?;
+        let is_new = !exists(&self.path.join(KEY))?;
+        if is_new {
+            if exists(&self.path.join(STORE))? {
+                return Err(self.key_is_lost());
+            }
+            self.write_key(&Identity::generate(&mut rng))?;
+        }
+        Ok((self.open()?, is_new))
+    }
+
+    /// Opens the home.
+    pub(crate) fn open(&self) -> Result<Device> {
+        let identity = self.read_key()?;
+        let path = self.path.join(STORE);
+        let store = RedbStore::open(&path).map_err(|error| self.explain(error))?;
+        let tokens = Box::new(RuntimeDir::new());
+        let replica = Replica::open(Box::new(store), identity, tokens).map_err(|error| match error {
+            OpenError::Store(error) => self.explain(error),
+            error @ OpenError::OtherUser { .. } => anyhow!(error).context(format!(
+                "the key and the store in {} do not belong together; put back the key that was \
+                 there, or move {STORE} away to start anew",
+                self.path.display()
+            )),
+        })?;
+        Ok(Device { home: self.clone(), replica, rng: rng()? })
+    }
+
+    fn read_key(&self) -> Result<Identity> {
+        let path = self.path.join(KEY);
+        let shown = path.display();
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(33).read_to_end(&mut bytes));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if exists(&self.path.join(STORE))? {
+                    return Err(self.key_is_lost());
+                }
+                bail!(
+                    "there is no panda home in {}; run `panda init` first, or say where it is with \
+                     --home DIR",
+                    self.path.display()
+                );
+            }
+            Err(error) => {
+                return Err(anyhow!(error).context(format!(
+                    "the key {shown} cannot be read; see that it is a file that you may read \
+                     (chmod 600)"
+                )));
+            }
+            Ok(_) => {}
+        }
+        let secret: [u8; 32] = bytes.try_into().map_err(|bytes: Vec<u8>| {
+            let size = if bytes.len() > 32 { "more than 32".into() } else { bytes.len().to_string() };
+            anyhow!(
+                "the key {shown} is damaged: it has {size} bytes and should have 32; put back a \
+                 copy of it. Nothing was changed"
+            )
+        })?;
+        Ok(Identity::from_secret(&secret))
+    }
+
+    /// Writes the key whole or not at all, and never over another one.
+    fn write_key(&self, identity: &Identity) -> Result<()> {
+        let path = self.path.join(KEY);
+        let new = self.path.join(format!("{KEY}.new-{}", std::process::id()));
+        let write = || {
+            let mut file = private_file().open(&new)?;
+            file.write_all(&identity.secret())?;
+            file.sync_all()?;
+            // Unlike renaming, linking fails where somebody else was faster.
+            match fs::hard_link(&new, &path) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => fs::rename(&new, &path)?,
+                linked => linked?,
+            }
+            sync_folder(&self.path)
+        };
+        let written = write();
+        let _ = fs::remove_file(&new);
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            written => written.with_context(|| format!("the key {} cannot be written", path.display())),
+        }
+    }
+
+    fn key_is_lost(&self) -> anyhow::Error {
+        anyhow!(
+            "{0} holds a store but no key: without the file {0}/{KEY} nobody can write as its \
+             user. Put the key back; or, to start anew as somebody else, move {STORE} away and run \
+             `panda init`. Nothing was changed",
+            self.path.display()
+        )
+    }
+
+    fn explain(&self, error: StoreError) -> anyhow::Error {
+        let path = self.path.join(STORE);
+        let path = path.display();
+        let advice = match &error {
+            StoreError::InUse(_) => format!(
+                "another panda has the home {} open; end it first (a running `panda serve`, say), \
+                 or take another home with --home DIR",
+                self.path.display()
+            ),
+            StoreError::Damaged(_) => format!(
+                "the store {path} cannot be used. It was left as it is: put back a copy, or move \
+                 it away and sync again (your key stays yours)"
+            ),
+            StoreError::NewerFormat { .. } => format!("the store {path} needs a newer panda"),
+            StoreError::Io(_) => format!("the store {path} cannot be opened"),
+        };
+        anyhow!(error).context(advice)
+    }
+
+    /// When the steward last ran here.
+    pub(crate) fn steward_ran(&self) -> Option<Instant> {
+        let text = fs::read_to_string(self.path.join(STEWARD)).ok()?;
+        text.trim().parse().ok().map(Instant::from_millis)
+    }
+
+    /// Remembers when the steward ran.
+    pub(crate) fn set_steward_ran(&self, now: Instant) -> Result<()> {
+        let text = format!("{}\n", now.millis());
+        write_whole(&self.path.join(STEWARD), text.as_bytes())
+    }
+}
+
+impl Device {
+    /// Closes the home cleanly.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.replica.close(&mut self.rng).map_err(|error| self.home.explain(error))
+    }
+}
+
+/// Randomness, seeded from the system's.
+pub(crate) fn rng() -> Result<ChaCha20Rng> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let write = || {
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&new)))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Whether there is anything of this name; an error where that cannot be told.
+fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be looked at", path.display())),
+    }
+}
+
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Serving logs: what a peer may be sent, always only what is durable.
+
+use crate::{
+    hash::{Domain, hasher},
+    id::{FestivalId, LogId},
+    identity::Signature,
+    log::{BLOCK, Chain, MAX_SEGMENT, SignedHead, StoredSegment, Tip, VerifiedSegment},
+    replica::{Replica, damaged},
+    store::{StoreError, Table},
+};
+
+pub(super) fn segment_key(log: &LogId, from: u64) -> Vec<u8> {
+    [&log.to_bytes()[..], &from.to_be_bytes()].concat()
+}
+
+/// A stored segment with where it starts.
+struct Held {
+    from: u64,
+    segment: StoredSegment,
+}
+
+impl Held {
+    fn end(&self) -> u64 {
+        self.from + self.segment.payloads().len() as u64
+    }
+}
+
+impl Replica {
+    /// Every log held of a festival, by id, up to what is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn logs(&self, festival: FestivalId) -> Result<Vec<(LogId, Tip)>, StoreError> {
+        let mut logs = Vec::new();
+        self.for_each_log(festival, |log, state| {
+            let durable = self.unflushed.get(&log).map_or(Some(state.tip()), |(_, tip)| *tip);
+            logs.extend(durable.map(|tip| (log, tip)));
+        })?;
+        Ok(logs)
+    }
+
+    /// The durable tip of a log; `None` where it is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tip(&self, log: &LogId) -> Result<Option<Tip>, StoreError> {
+        match self.unflushed.get(log) {
+            Some((_, tip)) => Ok(*tip),
+            None => self.held(log),
+        }
+    }
+
+    /// The tip of a log, entries that are not durable yet included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn held(&self, log: &LogId) -> Result<Option<Tip>, StoreError> {
+        let Some(descriptor) = self.descriptor(&log.document)? else { return Ok(None) };
+        let state = self.log_state(descriptor.festival, log)?;
+        Ok(state.map(|state| state.tip()))
+    }
+
+    /// The chain value of a log at a length; `None` beyond what is held.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn chain_at(&self, log: &LogId, length: u64) -> Result<Option<Chain>, StoreError> {
+        if length == 0 {
+            return Ok(Some(Chain::start(log)));
+        }
+        let Some(held) = self.segment_with(log, length - 1)? else { return Ok(None) };
+        let inside = usize::try_from(length - held.from).map_err(damaged)?;
+        let payloads = held.segment.payloads().take(inside);
+        Ok(Some(payloads.fold(held.segment.0, |chain, payload| chain.after(payload))))
+    }
+
+    /// The next segment of a log from a length: as many entries as one segment takes, up to a
+    /// signed head that is durable. `None` where nothing follows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn segment(&self, log: &LogId, from: u64) -> Result<Option<VerifiedSegment>, StoreError> {
+        let durable = self.tip(log)?.map_or(0, |tip| tip.length);
+        if from >= durable {
+            return Ok(None);
+        }
+        let Some(chain) = self.chain_at(log, from)? else { return Ok(None) };
+        let start = Tip { length: from, chain };
+        let mut payloads: Vec<Vec<u8>> = Vec::new();
+        let mut size = 0;
+        let mut head: Option<(Tip, Signature)> = None;
+        let mut at = from;
+        let mut tip = start;
+        while at < durable && (at == from || at % BLOCK != 0) {
+            let Some(held) = self.segment_with(log, at)? else { break };
+            let skip = usize::try_from(at - held.from).map_err(damaged)?;
+            let more: usize = held.segment.payloads().skip(skip).map(<[u8]>::len).sum();
+            if (head.is_some() && size + more > MAX_SEGMENT) || held.end() > durable {
+                break;
+            }
+            size += more;
+            for payload in held.segment.payloads().skip(skip) {
+                tip = tip.after(&[payload]);
+                payloads.push(payload.to_vec());
+            }
+            at = held.end();
+            head = Some((tip, held.segment.2));
+        }
+        Ok(head.map(|(tip, signature)| {
+            VerifiedSegment::from_store(
+                start,
+                payloads,
+                SignedHead::from_store(*log, tip, signature),
+            )
+        }))
+    }
+
+    /// The stored segment that holds an entry.
+    fn segment_with(&self, log: &LogId, entry: u64) -> Result<Option<Held>, StoreError> {
+        // Segments never cross a block, so the one that holds the entry starts within its block.
+        let first = entry / BLOCK * BLOCK;
+        let (start, end) = (segment_key(log, first), segment_key(log, entry + 1));
+        let limit = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+        let Some((key, bytes)) =
+            self.store.range(Table::Segments, &start, Some(&end), limit)?.pop()
+        else {
+            return Ok(None);
+        };
+        let from = key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        let from = from.ok_or_else(|| damaged("a segment's key is too short"))?;
+        let held = Held { from, segment: StoredSegment::from_bytes(&bytes).map_err(damaged)? };
+        Ok((entry < held.end()).then_some(held))
+    }
+
+    /// The entries of a log from one length to another.
+    pub(super) fn payloads(
+        &self,
+        log: &LogId,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut payloads = Vec::new();
+        let mut at = from;
+        while at < to {
+            let missing = || damaged(format!("entry {at} of a log is missing"));
+            let held = self.segment_with(log, at)?.ok_or_else(missing)?;
+            let skip = usize::try_from(at - held.from).map_err(damaged)?;
+            let take = usize::try_from(to - at).unwrap_or(usize::MAX);
+            payloads.extend(held.segment.payloads().skip(skip).take(take).map(<[u8]>::to_vec));
+            at = held.end();
+        }
+        Ok(payloads)
+    }
+
+    /// Where followers of [`log_changes`](Self::log_changes) start.
+    #[must_use]
+    pub const fn log_cursor(&self) -> u64 {
+        self.recent_end
+    }
+
+    /// Logs whose durable tip changed since a cursor, oldest first, and the new cursor. `None`
+    /// where the cursor is too old: look at all logs again.
+    #[must_use]
+    pub fn log_changes(&self, since: u64) -> Option<(Vec<(FestivalId, LogId)>, u64)> {
+        let new = usize::try_from(self.recent_end.checked_sub(since)?).ok()?;
+        let skip = self.recent.len().checked_sub(new)?;
+        Some((self.recent.iter().skip(skip).copied().collect(), self.recent_end))
+    }
+
+    /// One hash of all logs held: their ids, lengths and chain values.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn fingerprint_logs(&self) -> Result<[u8; 32], StoreError> {
+        let mut hash = hasher(Domain::LogSet);
+        for festival in self.festivals()? {
+            hash.update(festival.id().as_bytes());
+            self.for_each_log(festival.id(), |log, state| {
+                hash.update(&log.to_bytes());
+                hash.update(&state.length.to_be_bytes());
+                hash.update(state.chain.as_bytes());
+            })?;
+        }
+        Ok(*hash.finalize().as_bytes())
+    }
+
+    /// One hash of all rows of the views.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn fingerprint_view(&self) -> Result<[u8; 32], StoreError> {
+        let mut hash = hasher(Domain::View);
+        for (key, row) in self.store.range(Table::Rows, &[], None, usize::MAX)? {
+            for part in [key, row] {
+                hash.update(&(part.len() as u64).to_be_bytes());
+                hash.update(&part);
+            }
+        }
+        Ok(*hash.finalize().as_bytes())
+    }
+}

@@ -1,0 +1,347 @@
+//! One device's copy: its store, its identity, its documents and their views.
+
+mod accept;
+mod edit;
+mod logs;
+mod materialise;
+
+use std::collections::{HashMap, VecDeque};
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+pub use accept::{AcceptError, Accepted};
+pub use edit::{Edit, EditError};
+
+use crate::{
+    codec,
+    document::{Document, Refusal},
+    festival::Festival,
+    id::{DocumentId, FestivalId, Incarnation, LogId, UserId},
+    identity::Identity,
+    log::{Chain, DocumentDescriptor, Tip},
+    schema::{FestivalInfo, Instant},
+    store::{Batch, ResumeTokens, Store, StoreError, Table, prefix_end},
+    view::View,
+};
+
+const INCARNATION_KEY: &[u8] = b"incarnation";
+const RESUME_KEY: &[u8] = b"resume";
+const USER_KEY: &[u8] = b"user";
+
+/// The most documents kept in memory at once.
+const CACHED_DOCUMENTS: usize = 128;
+
+/// How many changed logs are remembered for followers; who falls further behind looks at all.
+const RECENT_LOGS: usize = 4096;
+
+/// One device's copy of the festivals that it follows.
+///
+/// Synchronous: time and randomness are arguments, and nothing happens between calls. After an
+/// error of the store, drop it and open it again: what was durable is there.
+pub struct Replica {
+    store: Box<dyn Store>,
+    identity: Identity,
+    resume: Box<dyn ResumeTokens>,
+    /// Drawn at the first write where the last one could not be gone on with.
+    incarnation: Option<Incarnation>,
+    /// The token with which this replica was opened, as long as nothing has been written.
+    unused_token: Option<[u8; 16]>,
+    documents: HashMap<DocumentId, Cached>,
+    uses: u64,
+    /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
+    unflushed: HashMap<LogId, (FestivalId, Option<Tip>)>,
+    dirty: bool,
+    recent: VecDeque<(FestivalId, LogId)>,
+    recent_end: u64,
+}
+
+struct Cached {
+    document: Document,
+    last_use: u64,
+}
+
+/// Why a log's materialisation stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stopped {
+    /// The next entry depends on one that has not arrived.
+    Waiting,
+    /// The next entry can never become part of its document.
+    Refused(Refusal),
+    /// This build could not apply the next entry, although it judged it valid: a bug to report.
+    Failed,
+}
+
+/// What is stored of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogState {
+    length: u64,
+    chain: Chain,
+    /// How many entries are part of the document.
+    materialised: u64,
+    stopped: Option<Stopped>,
+}
+
+impl LogState {
+    const fn tip(&self) -> Tip {
+        Tip { length: self.length, chain: self.chain }
+    }
+}
+
+/// Why a replica could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store belongs to another user.
+    #[error("this store belongs to user {found}, the key is that of {expected}")]
+    OtherUser {
+        /// Whose store it is.
+        found: UserId,
+        /// Whose key was given.
+        expected: UserId,
+    },
+}
+
+impl Replica {
+    /// Opens a store for its user; an empty store becomes that user's.
+    ///
+    /// # Errors
+    /// [`OpenError`], with the store unchanged.
+    pub fn open(
+        mut store: Box<dyn Store>,
+        identity: Identity,
+        mut resume: Box<dyn ResumeTokens>,
+    ) -> Result<Self, OpenError> {
+        let user = identity.user();
+        match store.get(Table::Meta, USER_KEY)? {
+            None => {
+                let mut batch = Batch::new();
+                batch.put(Table::Meta, USER_KEY, *user.as_bytes());
+                store.commit(batch)?;
+                store.flush()?;
+            }
+            Some(bytes) => {
+                let found = UserId::from_bytes(fixed(&bytes)?);
+                if found != user {
+                    return Err(OpenError::OtherUser { found, expected: user });
+                }
+            }
+        }
+        let token = store.get(Table::Meta, RESUME_KEY)?.map(|bytes| fixed(&bytes)).transpose()?;
+        let token = token.filter(|token| resume.claim(token));
+        let last = store.get(Table::Meta, INCARNATION_KEY)?;
+        let incarnation = match (token, last) {
+            (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
+            _ => None,
+        };
+        Ok(Self {
+            store,
+            identity,
+            resume,
+            incarnation,
+            unused_token: token,
+            documents: HashMap::new(),
+            uses: 0,
+            unflushed: HashMap::new(),
+            dirty: false,
+            recent: VecDeque::new(),
+            recent_end: 0,
+        })
+    }
+
+    /// Closes cleanly: makes everything durable and leaves the single-use token with which the
+    /// next opening goes on with the same incarnation. A replica that is only dropped is safe too;
+    /// its next opening draws a fresh incarnation.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store could not be flushed.
+    pub fn close(mut self, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+        let token = match self.unused_token {
+            // Nothing was written, so the name in the store still names exactly this state.
+            Some(token) => token,
+            None if self.incarnation.is_none() => return self.flush(),
+            None => {
+                let mut token = [0; 16];
+                rng.fill_bytes(&mut token);
+                let mut batch = Batch::new();
+                batch.put(Table::Meta, RESUME_KEY, token);
+                self.store.commit(batch)?;
+                self.dirty = true;
+                token
+            }
+        };
+        self.flush()?;
+        if let Err(error) = self.resume.leave(&token) {
+            tracing::debug!(%error, "no token left: the next opening draws a fresh incarnation");
+        }
+        Ok(())
+    }
+
+    /// The user who writes here.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.identity.user()
+    }
+
+    /// Founds a festival and says what it is.
+    ///
+    /// # Errors
+    /// [`EditError`] where the information is too large or the store failed.
+    pub fn create_festival(
+        &mut self,
+        info: &FestivalInfo,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Festival, EditError> {
+        let festival = Festival::found(&self.identity, rng);
+        self.join(&festival)?;
+        self.edit(festival.id(), now, rng, |edit| edit.put(&info_id(), info))?;
+        Ok(festival)
+    }
+
+    /// Follows a festival from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it could not be stored.
+    pub fn join(&mut self, festival: &Festival) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(Table::Festivals, *festival.id().as_bytes(), festival.to_bytes());
+        self.store.commit(batch)?;
+        self.store.flush()
+    }
+
+    /// The festivals that this replica follows, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn festivals(&self) -> Result<Vec<Festival>, StoreError> {
+        let entries = self.store.range(Table::Festivals, &[], None, usize::MAX)?;
+        entries.iter().map(|(_, bytes)| read_festival(bytes)).collect()
+    }
+
+    /// A festival that this replica follows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn festival(&self, id: FestivalId) -> Result<Option<Festival>, StoreError> {
+        let bytes = self.store.get(Table::Festivals, id.as_bytes())?;
+        bytes.map(|bytes| read_festival(&bytes)).transpose()
+    }
+
+    /// The read model of a festival.
+    #[must_use]
+    pub fn view(&self, festival: FestivalId) -> View<'_> {
+        View::new(&*self.store, festival)
+    }
+
+    /// Makes everything so far durable.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        if !self.dirty {
+            return Ok(());
+        }
+        self.store.flush()?;
+        self.dirty = false;
+        for (log, (festival, _)) in self.unflushed.drain() {
+            self.recent.push_back((festival, log));
+            self.recent_end += 1;
+        }
+        while self.recent.len() > RECENT_LOGS {
+            self.recent.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Whether everything so far survives a crash.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        !self.dirty
+    }
+
+    /// Logs whose materialisation stands still, and why.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn stopped_logs(&self, festival: FestivalId) -> Result<Vec<(LogId, Stopped)>, StoreError> {
+        let mut stopped = Vec::new();
+        self.for_each_log(festival, |log, state| {
+            stopped.extend(state.stopped.map(|why| (log, why)));
+        })?;
+        Ok(stopped)
+    }
+
+    fn for_each_log(
+        &self,
+        festival: FestivalId,
+        mut each: impl FnMut(LogId, LogState),
+    ) -> Result<(), StoreError> {
+        let prefix = festival.as_bytes();
+        for (key, value) in self.scan(Table::Logs, prefix)? {
+            each(log_of_key(&key)?, read_state(&value)?);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.store.range(table, prefix, prefix_end(prefix).as_deref(), usize::MAX)
+    }
+
+    pub(crate) fn log_state(
+        &self,
+        festival: FestivalId,
+        log: &LogId,
+    ) -> Result<Option<LogState>, StoreError> {
+        let bytes = self.store.get(Table::Logs, &log_key(festival, log))?;
+        bytes.map(|bytes| read_state(&bytes)).transpose()
+    }
+
+    /// What a document is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn descriptor(
+        &self,
+        document: &DocumentId,
+    ) -> Result<Option<DocumentDescriptor>, StoreError> {
+        let bytes = self.store.get(Table::Documents, document.as_bytes())?;
+        bytes.map(|bytes| codec::decode(&bytes, 1024).map_err(damaged)).transpose()
+    }
+}
+
+/// The local id of a festival's own information in its founder's document.
+#[must_use]
+pub(crate) fn info_id() -> crate::id::LocalId {
+    "festival".parse().unwrap_or_else(|_| unreachable!("a valid local id"))
+}
+
+pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| damaged("a value has a wrong length"))
+}
+
+fn read_festival(bytes: &[u8]) -> Result<Festival, StoreError> {
+    Festival::from_bytes(bytes).map_err(damaged)
+}
+
+fn read_state(bytes: &[u8]) -> Result<LogState, StoreError> {
+    codec::decode(bytes, 1024).map_err(damaged)
+}
+
+fn log_key(festival: FestivalId, log: &LogId) -> Vec<u8> {
+    [&festival.as_bytes()[..], &log.to_bytes()].concat()
+}
+
+fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
+    let [document, incarnation] = [key.get(32..64), key.get(64..)].map(Option::unwrap_or_default);
+    Ok(LogId {
+        document: DocumentId::from_bytes(fixed(document)?),
+        incarnation: Incarnation::from_bytes(fixed(incarnation)?),
+    })
+}

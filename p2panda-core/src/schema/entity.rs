@@ -1,0 +1,184 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    id::EntityId,
+    schema::{Instant, PolicySpec, text_set},
+};
+
+/// An entity with fields: what its `kind` field says, and the type that reads it.
+///
+/// Applications implement it for their own extensions, with a `reverse.domain/kind`.
+///
+/// ```
+/// use p2panda_core::schema::{Entity, read_fields, write_fields};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, PartialEq, Debug)]
+/// struct Menu { dish: String, portions: i64 }
+/// impl Entity for Menu { const KIND: &'static str = "org.example/menu"; }
+///
+/// let menu = Menu { dish: "soup".into(), portions: 80 };
+/// assert_eq!(read_fields::<Menu>(&write_fields(&menu)?)?, menu);
+/// # Ok::<(), p2panda_core::schema::Malformed>(())
+/// ```
+pub trait Entity: Serialize + DeserializeOwned {
+    /// The value of the entity's `kind` field.
+    const KIND: &'static str;
+}
+
+/// A user about themself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// How the user wants to be called. Nobody checks it.
+    pub name: String,
+    /// A few words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub about: String,
+}
+
+impl Entity for Profile {
+    const KIND: &'static str = "profile";
+}
+
+/// What the founder says of the festival.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FestivalInfo {
+    /// Its title.
+    pub title: String,
+    /// A description.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// When it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Instant>,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Instant>,
+    /// The IANA name of its time zone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+    /// Where it takes place, in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub place: String,
+}
+
+impl Entity for FestivalInfo {
+    const KIND: &'static str = "festival";
+}
+
+/// Something that can be requested: a stage, a projector, a skill, money. Its document's user owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is called.
+    #[serde(default)]
+    pub title: String,
+    /// A description.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Words to find it by.
+    #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// How many units there are at any moment; 1 for a stage.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub capacity: i64,
+    /// The rule by which it may be used.
+    pub policy: PolicySpec,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+const fn one() -> i64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(value: &i64) -> bool {
+    *value == 1
+}
+
+impl Entity for Resource {
+    const KIND: &'static str = "resource";
+}
+
+/// A place, by as many of these as are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Location {
+    /// Degrees north times 10,000,000 (WGS 84).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latitude_e7: Option<i64>,
+    /// Degrees east times 10,000,000 (WGS 84).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longitude_e7: Option<i64>,
+    /// A postal address, one line each.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// A URL.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
+    /// A named space in which `x`, `y` and `z` are millimetres.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub space: String,
+    /// Millimetres in the named space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<i64>,
+    /// Millimetres in the named space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y: Option<i64>,
+    /// Millimetres in the named space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub z: Option<i64>,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    /// Its title.
+    pub title: String,
+    /// A second line.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subtitle: String,
+    /// A short text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// A long text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// When it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Instant>,
+    /// When it ends; its span does not include this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Instant>,
+    /// The IANA name of the zone in which people read its times.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+    /// Who takes part, by name.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<String>,
+    /// Words to find it by.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// The language it is held in (BCP 47).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// Links.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub links: BTreeSet<String>,
+    /// The event of which this one is an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<EntityId>,
+    /// Whether it was called off. It stays visible.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
+}
+
+impl Entity for Event {
+    const KIND: &'static str = "event";
+}

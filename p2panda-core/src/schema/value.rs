@@ -1,0 +1,194 @@
+//! Plain data of entities: what a field can hold, and typed reading and writing with serde.
+
+use std::{collections::BTreeMap, fmt};
+
+use cbor2::Value as Cbor;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+};
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z. In serde's data model a list of one integer,
+/// which tells it from a plain integer.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Instant((i64,));
+
+impl Instant {
+    /// The moment this many milliseconds after the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self((millis,))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0.0
+    }
+}
+
+/// What one field of an entity holds. Lists are no values: a set is a map to `true`, an ordered
+/// list is one scalar of bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// Nothing, said explicitly.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A moment.
+    Instant(Instant),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Fields of its own, merged one by one.
+    Map(Fields),
+}
+
+/// The fields of an entity or of a map in it, by name.
+pub type Fields = BTreeMap<String, Value>;
+
+/// Why fields are not what a type needs, or a type cannot be written as fields.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed entity: {0}")]
+pub struct Malformed(pub(crate) String);
+
+impl Value {
+    /// The text, where it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    fn to_cbor(&self) -> Cbor {
+        match self {
+            Self::Null => Cbor::Null,
+            Self::Bool(value) => Cbor::Bool(*value),
+            Self::Int(value) => Cbor::Integer((*value).into()),
+            Self::Instant(value) => Cbor::Array(vec![Cbor::Integer(value.millis().into())]),
+            Self::Text(value) => Cbor::Text(value.clone()),
+            Self::Bytes(value) => Cbor::Bytes(value.clone()),
+            Self::Map(fields) => fields_to_cbor(fields),
+        }
+    }
+
+    fn from_cbor(value: Cbor) -> Result<Self, Malformed> {
+        let unsupported = |what: &str| Malformed(format!("{what} cannot be a field"));
+        let int = |value: cbor2::value::Integer| {
+            i64::try_from(value).map_err(|_| unsupported("an integer beyond 64 bits"))
+        };
+        Ok(match value {
+            Cbor::Null => Self::Null,
+            Cbor::Bool(value) => Self::Bool(value),
+            Cbor::Integer(value) => Self::Int(int(value)?),
+            Cbor::Text(value) => Self::Text(value),
+            Cbor::Bytes(value) => Self::Bytes(value),
+            Cbor::Array(items) => match <[Cbor; 1]>::try_from(items) {
+                Ok([Cbor::Integer(millis)]) => Self::Instant(Instant::from_millis(int(millis)?)),
+                _ => return Err(unsupported("a list")),
+            },
+            Cbor::Map(entries) => {
+                let mut fields = Fields::new();
+                for (key, value) in entries {
+                    let Cbor::Text(key) = key else {
+                        return Err(unsupported("a key that is no text"));
+                    };
+                    fields.insert(key, Self::from_cbor(value)?);
+                }
+                Self::Map(fields)
+            }
+            _ => return Err(unsupported("a float or tag")),
+        })
+    }
+}
+
+fn fields_to_cbor(fields: &Fields) -> Cbor {
+    let entry = |(key, value): (&String, &Value)| (Cbor::Text(key.clone()), value.to_cbor());
+    Cbor::Map(fields.iter().map(entry).collect())
+}
+
+/// Reads fields as a type. Fields that the type does not know are ignored (and kept where they are).
+///
+/// # Errors
+/// [`Malformed`] where a field is missing or of another type.
+pub fn read_fields<T: DeserializeOwned>(fields: &Fields) -> Result<T, Malformed> {
+    fields_to_cbor(fields).deserialized().map_err(malformed)
+}
+
+/// Writes a type as fields. Options that are `None` are left out only where the type skips them.
+///
+/// # Errors
+/// [`Malformed`] where the type has lists, floats or keys that are no text.
+pub fn write_fields<T: Serialize>(value: &T) -> Result<Fields, Malformed> {
+    match Value::from_cbor(Cbor::serialized(value).map_err(malformed)?)? {
+        Value::Map(fields) => Ok(fields),
+        _ => Err(Malformed("an entity is a struct or map".to_owned())),
+    }
+}
+
+fn malformed(error: impl fmt::Display) -> Malformed {
+    Malformed(error.to_string())
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_cbor().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_cbor(Cbor::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<Instant> for Value {
+    fn from(value: Instant) -> Self {
+        Self::Instant(value)
+    }
+}
+
+/// A set of texts as the documents hold it: a map to `true`, so that concurrent additions merge.
+pub mod text_set {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the set as a map to `true`.
+    pub fn serialize<S: Serializer>(set: &BTreeSet<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(set.iter().map(|item| (item, true)))
+    }
+
+    /// Reads a map to `true` as a set.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+        let map = BTreeMap::<String, bool>::deserialize(from)?;
+        Ok(map.into_iter().filter_map(|(item, is)| is.then_some(item)).collect())
+    }
+}
