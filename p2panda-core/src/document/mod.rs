@@ -10,6 +10,8 @@ mod gate;
 mod index;
 mod refusal;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -78,6 +78,8 @@ enum Column {
     Booleans,
     /// Which operation: make map, put or delete.
     Actions,
+    /// Which actor: the change's own or one of the others it names.
+    Writers,
     /// How many predecessors each operation has.
     Groups,
     /// Bytes of values, counted by another column.
@@ -86,8 +88,10 @@ enum Column {
 
 const fn column(spec: u64) -> Option<Column> {
     Some(match spec {
-        // object actor, object counter, value types, predecessor actor and counter
-        1 | 2 | 86 | 113 | 115 => Column::Runs,
+        // actors of objects and predecessors
+        1 | 113 => Column::Writers,
+        // counters of objects and predecessors, types of values
+        2 | 86 | 115 => Column::Runs,
         21 => Column::Strings,
         52 => Column::Booleans,
         66 => Column::Actions,
@@ -119,10 +123,11 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
     if reader.unsigned()? != 0 {
         return Err(Refusal::Message);
     }
-    for _ in 0..bounded(reader.unsigned()?, MAX_ACTORS, Refusal::Actor)? {
+    let others = bounded(reader.unsigned()?, MAX_ACTORS, Refusal::Actor)?;
+    for _ in 0..others {
         scan_actor(&mut reader)?;
     }
-    scan_columns(&mut reader)?;
+    scan_columns(&mut reader, others + 1)?;
     if reader.0.is_empty() { Ok(()) } else { Err(Refusal::ExtraBytes) }
 }
 
@@ -137,7 +142,7 @@ fn scan_actor(reader: &mut Reader<'_>) -> Result<(), Refusal> {
     reader.take(ACTOR_BYTES).map(|_| ())
 }
 
-fn scan_columns(reader: &mut Reader<'_>) -> Result<(), Refusal> {
+fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<(), Refusal> {
     let mut columns = [(Column::Raw, 0); 16];
     let count = bounded(reader.unsigned()?, 16, Refusal::Columns)?;
     let columns = &mut columns[..usize::try_from(count).map_err(|_| Refusal::Columns)?];
@@ -155,7 +160,7 @@ fn scan_columns(reader: &mut Reader<'_>) -> Result<(), Refusal> {
         match column {
             Column::Raw => {}
             Column::Booleans => scan_booleans(data)?,
-            _ => scan_runs(data, *column)?,
+            _ => scan_runs(data, *column, actors)?,
         }
     }
     Ok(())
@@ -172,7 +177,7 @@ fn scan_booleans(mut data: Reader<'_>) -> Result<(), Refusal> {
 
 /// Walks a run-length column: `n > 0` is a run of one value, `n < 0` that many literal values, `0`
 /// is followed by a number of nulls.
-fn scan_runs(mut data: Reader<'_>, column: Column) -> Result<(), Refusal> {
+fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Refusal> {
     let mut total = 0_u64;
     let mut grouped = 0_u64;
     while !data.0.is_empty() {
@@ -193,6 +198,11 @@ fn scan_runs(mut data: Reader<'_>, column: Column) -> Result<(), Refusal> {
                 Column::Actions => {
                     if !matches!(data.unsigned()?, 0 | 1 | 3) {
                         return Err(Refusal::Action);
+                    }
+                }
+                Column::Writers => {
+                    if data.unsigned()? >= actors {
+                        return Err(Refusal::Actor);
                     }
                 }
                 Column::Groups => {
