@@ -50,6 +50,11 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     if encode::<T>(&value) == bytes { Ok(value) } else { Err(CodecError::NotDeterministic) }
 }
 
+/// Decodes what this device encoded itself and read back from its store.
+pub(crate) fn decode_stored<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    parse(bytes, usize::MAX)
+}
+
 /// Decodes an open structure: map keys that the type does not know are ignored.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
 //! Replicas that write, exchange and are opened again.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
 

@@ -19,21 +19,21 @@
 //! before it is counted as done, and the same import goes on where it was cut off.
 
 mod difference;
-mod requests;
+pub(crate) mod requests;
 mod work;
 
-use p2panda_core::schema::{Fields, Instant, Malformed, Request, Value, Withdrawal};
+use p2panda_core::schema::{self, Instant, Malformed, Request, Withdrawal};
 use p2panda_core::store::StoreError;
-use p2panda_core::{EditError, FestivalId, Replica};
+use p2panda_core::{Edit, EditError, EntityId, FestivalId, Replica};
 use rand_core::CryptoRng;
 
-use crate::fields::{IMPORT, head_of};
+use crate::fields::head_of;
 use crate::model::Schedule;
 use crate::report::{Report, Skipped};
-use crate::source::{Place, Source};
+use crate::source::Source;
 use difference::Step;
-use requests::Standing;
-use work::Work;
+use requests::Requests;
+use work::{Planner, Work};
 
 /// Rooms or events that one commit writes at most.
 const BATCH: usize = 100;
@@ -142,76 +142,97 @@ pub fn import_as(
 
     let view = replica.view(festival);
     let work = Work::new(&view, &source, &schedule, &mut skipped)?;
-    let standing = Standing::read(&view, &source)?;
-    let rooms = work.rooms.iter();
-    let mut done = 0;
-    let total = work.rooms.len() + work.events.len();
-    for batch in rooms.collect::<Vec<_>>().chunks(BATCH) {
+    let requests = Requests::read(&view, &source)?;
+    let planner = Planner { source: &source, zone: schedule.zone.as_deref().unwrap_or_default(), rooms: &work.room_ids, requests: &requests, now };
+    let mut done = Progress { done: 0, total: work.rooms.len() + work.events.len() };
+    for batch in work.rooms.chunks(BATCH) {
         let view = replica.view(festival);
-        let mut changes = Vec::new();
-        for (place, room) in batch {
-            report.resources += usize::from(room.is_some());
-            changes.push(work::plan_room(&view, &source, place, *room, &mut skipped)?);
-        }
+        let plan = |task| planner.room(&view, task, &mut skipped);
+        let changes = batch.iter().map(plan).collect::<Result<_, _>>()?;
         write(replica, festival, now, rng, changes, &mut report.changed)?;
-        done += batch.len();
-        progress(Progress { done, total });
+        report.resources += batch.iter().filter(|task| task.wanted.is_some()).count();
+        done.done += batch.len();
+        progress(done);
     }
-    for batch in work.events.iter().collect::<Vec<_>>().chunks(BATCH) {
-        let planner = work::Planner {
-            view: replica.view(festival),
-            source: &source,
-            schedule: &schedule,
-            rooms: &work.room_ids,
-            standing: &standing,
-            now,
-        };
-        let mut changes = Vec::new();
-        for (place, event) in batch {
-            let change = planner.event(place, *event, &mut skipped)?;
-            report.events += usize::from(event.is_some());
-            report.cancelled += usize::from(change.is_gone);
-            changes.push(change);
-        }
+    for batch in work.events.chunks(BATCH) {
+        let view = replica.view(festival);
+        let plan = |task| planner.event(&view, task, &mut skipped);
+        let changes: Vec<Change> = batch.iter().map(plan).collect::<Result<_, _>>()?;
+        report.cancelled += changes.iter().filter(|change| change.is_gone).count();
         write(replica, festival, now, rng, changes, &mut report.changed)?;
-        done += batch.len();
-        progress(Progress { done, total });
+        report.events += batch.iter().filter(|task| task.wanted.is_some()).count();
+        done.done += batch.len();
+        progress(done);
     }
     // Last, so that a festival says that it has a version only once it has all of it.
     let head = head_of(&schedule, &source, &mut skipped)?;
     let place = source.head();
     replica.edit(festival, now, rng, |edit| edit.label(&place.label).put(&place.local, &head))?;
 
-    let standing = Standing::read(&replica.view(festival), &source)?;
-    report.requests = standing.own_count();
-    report.conflicts = standing.conflicts();
+    let requests = Requests::read(&replica.view(festival), &source)?;
+    report.requests = requests.standing();
+    report.conflicts = requests.conflicts();
     report.skipped = skipped.finish();
     Ok(report)
 }
 
 /// Everything that is to be written of one room or event.
 struct Change {
-    place: Place,
-    write: Write,
+    label: String,
+    id: EntityId,
+    /// Set if the entity does not exist yet; the steps come after it.
+    new: Option<New>,
+    steps: Vec<Step>,
+    cancels: bool,
     withdraw: Vec<Withdrawal>,
     request: Option<Request>,
     /// Whether it is an event that stands cancelled, because the source has it no more.
     is_gone: bool,
 }
 
-enum Write {
-    Nothing,
-    /// A new event or room: its fields and its map [`IMPORT`].
-    Event(p2panda_core::schema::Event, Fields),
-    Room(p2panda_core::schema::Resource, Fields),
-    Update(Vec<Step>),
-    Cancel(Vec<Step>),
+enum New {
+    Event(schema::Event),
+    Room(schema::Resource),
 }
 
 impl Change {
     fn is_empty(&self) -> bool {
-        let writes = !matches!(self.write, Write::Nothing);
+        let writes = self.new.is_some() || !self.steps.is_empty();
         !writes && self.withdraw.is_empty() && self.request.is_none()
+    }
+
+    fn count(&self, changed: &mut Changed) {
+        let counter = match (&self.new, self.cancels) {
+            (Some(_), _) => &mut changed.created,
+            (None, true) => &mut changed.cancelled,
+            (None, false) => &mut changed.updated,
+        };
+        *counter += usize::from(self.new.is_some() || !self.steps.is_empty());
+        changed.withdrawn += self.withdraw.len();
+        changed.requested += usize::from(self.request.is_some());
+    }
+
+    fn write(self, edit: &mut Edit<'_>) -> Result<(), EditError> {
+        edit.label(&self.label);
+        match &self.new {
+            Some(New::Event(event)) => drop(edit.put(&self.id.local, event)?),
+            Some(New::Room(room)) => drop(edit.put(&self.id.local, room)?),
+            None => {}
+        }
+        for (path, value) in self.steps {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            match value {
+                Some(value) => edit.set(&self.id, &path, value)?,
+                None => edit.delete(&self.id, &path)?,
+            }
+        }
+        for withdrawal in self.withdraw {
+            edit.withdraw(withdrawal)?;
+        }
+        if let Some(request) = self.request {
+            edit.request(request)?;
+        }
+        Ok(())
     }
 }
 
@@ -229,46 +250,9 @@ fn write(
         return Ok(());
     }
     let mut counts = *changed;
+    changes.iter().for_each(|change| change.count(&mut counts));
     replica.edit(festival, now, rng, |edit| {
-        for Change { place: Place { label, local }, write, withdraw, request, .. } in changes {
-            edit.label(&label);
-            let import = |import| (vec![IMPORT.to_owned()], Some(Value::Map(import)));
-            let (id, steps) = match write {
-                Write::Nothing => (None, vec![]),
-                Write::Event(event, fields) => {
-                    counts.created += 1;
-                    (Some(edit.put(&local, &event)?), vec![import(fields)])
-                }
-                Write::Room(room, fields) => {
-                    counts.created += 1;
-                    (Some(edit.put(&local, &room)?), vec![import(fields)])
-                }
-                Write::Update(steps) => {
-                    counts.updated += 1;
-                    (Some(source_id(edit, &label, local)), steps)
-                }
-                Write::Cancel(steps) => {
-                    counts.cancelled += 1;
-                    (Some(source_id(edit, &label, local)), steps)
-                }
-            };
-            for ((path, value), id) in steps.into_iter().zip(id.iter().cycle()) {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                match value {
-                    Some(value) => edit.set(id, &path, value)?,
-                    None => edit.delete(id, &path)?,
-                }
-            }
-            for withdrawal in withdraw {
-                counts.withdrawn += 1;
-                edit.withdraw(withdrawal)?;
-            }
-            if let Some(request) = request {
-                counts.requested += 1;
-                edit.request(request)?;
-            }
-        }
-        Ok(())
+        changes.into_iter().try_for_each(|change| change.write(edit))
     })?;
     *changed = counts;
     Ok(())

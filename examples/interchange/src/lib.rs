@@ -5,6 +5,8 @@
 //! | [`model`] | a plain [`Schedule`]: rooms, days, events, with times as UTC instants |
 //! | [`frab`] | reads and writes the JSON that frab, pretalx and the c3voc tools exchange |
 //! | [`edits`] | replays a recorded edit history, revision by revision |
+//! | [`import`](mod@import) | writes a schedule into a festival: new, or as the newest state of its source |
+//! | [`export`](mod@export) | reads the schedule of a festival, native events included |
 //!
 //! A file from elsewhere is never trusted and never all or nothing: what is
 //! malformed is left out and reported as [`Skipped`], with its place in the
@@ -35,16 +37,22 @@
 //! ```
 
 pub mod edits;
+pub mod export;
 pub mod frab;
+pub mod import;
 pub mod model;
 
 mod day;
+mod fields;
 mod ids;
 mod json;
 mod limits;
 mod report;
+mod source;
 mod zone;
 
+pub use export::export;
 pub use ids::local_id;
+pub use import::{Changed, ImportError, ImportReport, Progress, import, import_as};
 pub use model::{Event, Schedule};
 pub use report::Skipped;

@@ -58,6 +58,10 @@ impl Source {
         &self.name
     }
 
+    pub(crate) const fn user(&self) -> UserId {
+        self.user
+    }
+
     /// The note of the requests that an import makes, by which it knows them again.
     pub(crate) fn note(&self) -> String {
         format!("scheduled by {}", self.short)

@@ -73,9 +73,9 @@ pub(crate) enum Command {
     /// Bring in a schedule in frab/c3voc JSON; once more to bring in its changes
     ///
     /// With --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
-    /// how many events, resources and requests the file stands for, how many of the requests
-    /// conflict, how many events were cancelled because they vanished from the file, and what of
-    /// the file was left out.
+    /// how many events, resources and requests of the file are there now, how many pairs of requests
+    /// for one room overlap, how many events stand cancelled because the file has them no more, and
+    /// what of the file was left out.
     Import(ImportArgs),
     /// Write the schedule as frab/c3voc JSON
     Export(ExportArgs),

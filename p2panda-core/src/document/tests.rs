@@ -285,8 +285,8 @@ fn a_run_length_bomb_is_refused_by_its_claims() {
     body.extend_from_slice(&[7; 32]);
     body.extend_from_slice(A.as_bytes());
     body.extend_from_slice(&[1, 1, 0, 0, 0]); // sequence, start, time, message, other actors
-    let column = [0x80, 0x80, 0xc0, 0x00, 0x01]; // 2^20 times action 1
-    body.extend_from_slice(&[1, 66, column.len() as u8]);
+    let column = [0x80_u8, 0x80, 0xc0, 0x00, 0x01]; // 2^20 times action 1
+    body.extend_from_slice(&[1, 66, 5]);
     body.extend_from_slice(&column);
     let mut bomb = good[..9].to_vec();
     bomb.push(u8::try_from(body.len()).unwrap());

@@ -185,7 +185,7 @@ pub(crate) struct StoredSegment(pub(crate) crate::log::Chain, Vec<ByteBuf>, pub(
 
 impl StoredSegment {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, 2 * MAX_SEGMENT)
+        codec::decode_stored(bytes)
     }
 
     pub(crate) fn payloads(&self) -> impl ExactSizeIterator<Item = &[u8]> {

@@ -188,7 +188,9 @@ impl Replica {
             let mut size = 0;
             while let Some(payload) = rest.next_if(|payload| {
                 let full = !entries.is_empty() && size + payload.len() > MAX_SEGMENT;
-                !full && (entries.is_empty() || (tip.length + entries.len() as u64) % BLOCK != 0)
+                !full
+                    && (entries.is_empty()
+                        || !(tip.length + entries.len() as u64).is_multiple_of(BLOCK))
             }) {
                 size += payload.len();
                 entries.push(payload);
@@ -403,7 +405,7 @@ type Step = (Vec<String>, Option<Value>);
 /// The steps from one set of fields to another.
 fn differences(old: &Fields, new: &Fields, path: &mut Vec<String>, steps: &mut Vec<Step>) {
     for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        steps.push(([&path[..], &[name.clone()]].concat(), None));
+        steps.push(([&path[..], std::slice::from_ref(name)].concat(), None));
     }
     for (name, value) in new {
         path.push(name.clone());

@@ -33,7 +33,8 @@ impl Replica {
     pub fn logs(&self, festival: FestivalId) -> Result<Vec<(LogId, Tip)>, StoreError> {
         let mut logs = Vec::new();
         self.for_each_log(festival, |log, state| {
-            let durable = self.unflushed.get(&log).map_or(Some(state.tip()), |(_, tip)| *tip);
+            let durable =
+                self.unflushed.get(&log).map_or_else(|| Some(state.tip()), |(_, tip)| *tip);
             logs.extend(durable.map(|tip| (log, tip)));
         })?;
         Ok(logs)
@@ -91,7 +92,7 @@ impl Replica {
         let mut head: Option<(Tip, Signature)> = None;
         let mut at = from;
         let mut tip = start;
-        while at < durable && (at == from || at % BLOCK != 0) {
+        while at < durable && (at == from || !at.is_multiple_of(BLOCK)) {
             let Some(held) = self.segment_with(log, at)? else { break };
             let skip = usize::try_from(at - held.from).map_err(damaged)?;
             let more: usize = held.segment.payloads().skip(skip).map(<[u8]>::len).sum();

@@ -21,7 +21,7 @@ use crate::{
     identity::Identity,
     log::{Chain, DocumentDescriptor, Tip},
     schema::{FestivalInfo, Instant},
-    store::{Batch, ResumeTokens, Store, StoreError, Table, prefix_end},
+    store::{Batch, Entry, ResumeTokens, Store, StoreError, Table, prefix_end},
     view::View,
 };
 
@@ -286,7 +286,7 @@ impl Replica {
         Ok(())
     }
 
-    fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
         self.store.range(table, prefix, prefix_end(prefix).as_deref(), usize::MAX)
     }
 
@@ -308,7 +308,7 @@ impl Replica {
         document: &DocumentId,
     ) -> Result<Option<DocumentDescriptor>, StoreError> {
         let bytes = self.store.get(Table::Documents, document.as_bytes())?;
-        bytes.map(|bytes| codec::decode(&bytes, 1024).map_err(damaged)).transpose()
+        bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
     }
 }
 
@@ -331,7 +331,7 @@ fn read_festival(bytes: &[u8]) -> Result<Festival, StoreError> {
 }
 
 fn read_state(bytes: &[u8]) -> Result<LogState, StoreError> {
-    codec::decode(bytes, 1024).map_err(damaged)
+    codec::decode_stored(bytes).map_err(damaged)
 }
 
 fn log_key(festival: FestivalId, log: &LogId) -> Vec<u8> {

@@ -77,7 +77,7 @@ impl<'a> View<'a> {
         document: &DocumentId,
     ) -> Result<Option<DocumentDescriptor>, StoreError> {
         let bytes = self.store.get(Table::Documents, document.as_bytes())?;
-        bytes.map(|bytes| codec::decode(&bytes, 1024).map_err(damaged)).transpose()
+        bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
     }
 
     /// All entities of a kind, by id.

@@ -57,7 +57,7 @@ pub(crate) fn row_of(author: UserId, content: Content) -> Row {
 
 impl Row {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        codec::decode(bytes, usize::MAX).map_err(damaged)
+        codec::decode_stored(bytes).map_err(damaged)
     }
 }
 
