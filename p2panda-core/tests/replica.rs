@@ -432,6 +432,31 @@ fn forty_devices_that_wrote_apart_merge_into_one_document() {
     assert!(other.stopped_logs(festival.id()).unwrap().is_empty());
 }
 
+#[test]
+fn a_view_of_another_version_is_made_anew_from_the_logs() {
+    let mut rng = rng(13);
+    let identity = Identity::generate(&mut rng);
+    let store = Shared(Arc::new(Mutex::new(MemoryStore::new())));
+    let open =
+        || Replica::open(Box::new(store.clone()), identity.clone(), Box::new(NoResume)).unwrap();
+    let mut ada = open();
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let id = put(&mut ada, festival, "opening", &event("Opening"), &mut rng);
+    let before = ada.fingerprint_view().unwrap();
+    drop(ada);
+    let mut damage = Batch::new();
+    damage.put(Table::Meta, b"view", 0_u32.to_be_bytes());
+    for (key, _) in store.range(Table::Rows, &[], None, 10).unwrap() {
+        damage.put(Table::Rows, key, b"what another version wrote");
+    }
+    damage.put(Table::Rows, b"a row that this version does not know", b"x");
+    store.clone().commit(damage).unwrap();
+    let ada = open();
+    assert_eq!(ada.fingerprint_view().unwrap(), before);
+    assert_eq!(ada.view(festival).schedule(None).unwrap(), [(id, event("Opening"))]);
+    assert_eq!(ada.view(festival).changes(0, 10).unwrap().len(), 2);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Write { who: usize, entity: u8, title: u8 },

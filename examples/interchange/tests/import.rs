@@ -374,7 +374,7 @@ fn a_festival_that_is_not_followed_is_refused() {
     assert!(matches!(refused, Err(ImportError::Edit(EditError::UnknownFestival(_)))));
 }
 
-/// 250 events, of which every tenth is at the time of the next one.
+/// 250 events in seven rooms, each of which overlaps the next one there.
 fn large() -> Schedule {
     let event = |i: i64| event(&format!("e{i}"), &format!("Room {}", i % 7), TEN + i / 7 * HOUR / 2);
     let mut schedule = Schedule { acronym: "large".into(), events: (0..250).map(event).collect(), ..small() };

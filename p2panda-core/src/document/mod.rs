@@ -100,6 +100,11 @@ impl Document {
         writer.map_or(0, |writer| self.index.writers[writer].changes.len() as u64)
     }
 
+    /// Every entity and record of the document.
+    pub(crate) fn locals(&self) -> impl Iterator<Item = LocalId> {
+        self.automerge.keys(ObjId::Root).filter_map(|name| name.parse().ok())
+    }
+
     /// An entity or record as it is now; `None` where it does not exist or was deleted.
     pub(crate) fn read(&self, local: &LocalId) -> Option<Content> {
         debug_assert!(self.pending.is_empty(), "settle comes before read");

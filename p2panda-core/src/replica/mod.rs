@@ -4,6 +4,7 @@ mod accept;
 mod edit;
 mod logs;
 mod materialise;
+mod rebuild;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -136,7 +137,7 @@ impl Replica {
             (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
             _ => None,
         };
-        Ok(Self {
+        let mut replica = Self {
             store,
             identity,
             resume,
@@ -148,7 +149,9 @@ impl Replica {
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,
-        })
+        };
+        replica.rebuild_outdated_view()?;
+        Ok(replica)
     }
 
     /// Closes cleanly: makes everything durable and leaves the single-use token with which the

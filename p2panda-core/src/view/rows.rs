@@ -16,6 +16,9 @@ use crate::{
     view::{Fact, Position},
 };
 
+/// The version of the stored rows and indexes: a store with another one has them made anew.
+pub(crate) const VIEW_VERSION: u32 = 1;
+
 /// Events longer than this stand in an index of their own, so that looking for what runs at some
 /// moment need not go back further.
 pub(super) const LONG_EVENT_MS: i64 = 24 * 60 * 60 * 1000;
@@ -174,6 +177,11 @@ const FEED_COUNTER: &[u8] = b"feed";
 
 fn counter_key(festival: FestivalId) -> Vec<u8> {
     [FEED_COUNTER, &festival.as_bytes()[..]].concat()
+}
+
+/// Whether a key of the index holds what cannot be made anew: when a row first arrived.
+pub(crate) fn is_arrival_key(key: &[u8]) -> bool {
+    key.first() == Some(&(IndexOf::Change as u8))
 }
 
 fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
