@@ -1,1 +1,80 @@
-//! .
+//! Replication for p2panda: two replicas meet, and each gets the signed logs that it lacks.
+//!
+//! A [`Node`] shares a [`Replica`](p2panda_core::Replica) with other peers over any
+//! [`Transport`]. Every exchange is a [`Session`], a state machine without sockets, clocks or
+//! threads; a node drives one for each link, as a future on whatever executor it is spawned on.
+//!
+//! Payloads are opaque here: nothing is stored without its chain and its author's signature, and
+//! what entries mean is neither known nor asked. A peer that merely carries a festival replicates
+//! it like any other.
+//!
+//! ```
+//! use futures::{executor::block_on, future::try_join};
+//! use p2panda_core::schema::{FestivalInfo, Instant};
+//! use p2panda_core::store::{MemoryStore, NoResume};
+//! use p2panda_core::{Identity, Replica};
+//! use p2panda_sync::{Node, StoppedClock, memory};
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+//! # let mut rng = ChaCha20Rng::seed_from_u64(7);
+//!
+//! let open = |identity| Replica::open(Box::new(MemoryStore::new()), identity, Box::new(NoResume));
+//! let mut ada = open(Identity::generate(&mut rng))?;
+//! let mut bob = open(Identity::generate(&mut rng))?;
+//! let info = FestivalInfo { title: "Lake Festival".into(), ..FestivalInfo::default() };
+//! let festival = ada.create_festival(&info, Instant::from_millis(0), &mut rng)?;
+//! bob.join(&festival)?; // with a ticket from Ada
+//!
+//! let ada = Node::new(ada, StoppedClock, rng.clone());
+//! let bob = Node::new(bob, StoppedClock, rng);
+//! let (here, there) = memory(8);
+//! let (stats, _) = block_on(try_join(bob.sync(here), ada.accept(there)))?;
+//!
+//! assert_eq!(stats.segments_received, 1);
+//! let info = bob.with(|bob| bob.view(festival.id()).info())?;
+//! assert_eq!(info.unwrap().title, "Lake Festival");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How an exchange goes
+//!
+//! ```text
+//! opener                                   accepting side
+//!        <- HELLO   festivals, blinded; a fingerprint of each
+//! OPEN   ->         those in common, with proof; equal ones are done with
+//! VECTOR ->         the logs of the others
+//!        <- ANSWER  proof in return
+//!        <- WANT, PUSH     what the accepting side lacks; what the opener lacks
+//! PUSH   ->
+//! DONE  <->         all is durable
+//! ```
+//!
+//! Equal replicas part after one round trip. A peer that only fetches needs one, any other two,
+//! however much there is to send. After that a live link stays open and pushes what either side
+//! learns.
+//!
+//! # What is where
+//!
+//! | | |
+//! |---|---|
+//! | [`Node`] | a replica, its links, its wake-ups |
+//! | [`Session`] | one exchange: the contract between it and its driver stands on the type |
+//! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
+//! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
+//!
+//! The feature `tcp` brings tokio along; nothing else here knows an async runtime.
+
+mod driver;
+mod error;
+mod node;
+mod reconcile;
+mod session;
+mod transport;
+mod wire;
+
+pub use error::{Fault, PeerFault, SyncError};
+pub use node::{Changes, Clock, Node, StoppedClock};
+pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
+pub use transport::{MemoryTransport, Transport, memory};
+#[cfg(feature = "tcp")]
+pub use transport::{TcpTransport, TokioClock};
+pub use wire::MAX_FRAME;

@@ -1,0 +1,201 @@
+//! Drives a session over a transport.
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
+
+use crate::{
+    error::{PeerFault, SyncError},
+    node::{Changes, Node},
+    session::{Input, Output, PATIENCE, Session, Stats, SyncEvent},
+    transport::Transport,
+};
+
+/// How many frames are read, and how many written, before the other direction gets its turn.
+const BURST: usize = 64;
+
+pub(crate) struct Driver<T> {
+    node: Node,
+    session: Session,
+    transport: T,
+    changes: Changes,
+    timer: Option<(Duration, BoxFuture<'static, ()>)>,
+    /// The peer takes nothing any more; what it sent before may still be there to read.
+    write_broken: bool,
+    finished: bool,
+}
+
+impl<T: Transport> Driver<T> {
+    pub(crate) fn new(node: Node, session: Session, transport: T) -> Self {
+        let changes = node.changes();
+        Self {
+            node,
+            session,
+            transport,
+            changes,
+            timer: None,
+            write_broken: false,
+            finished: false,
+        }
+    }
+
+    pub(crate) async fn run(
+        mut self,
+        mut observe: impl FnMut(SyncEvent),
+    ) -> Result<Stats, SyncError> {
+        poll_fn(|cx| self.poll(cx, &mut observe)).await?;
+        let mut patience = self.node.sleep(PATIENCE);
+        // All is exchanged: a peer that does not let itself be told so changes nothing.
+        poll_fn(|cx| match patience.poll_unpin(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => self.transport.poll_close_unpin(cx).map(|_| ()),
+        })
+        .await;
+        Ok(self.session.stats())
+    }
+
+    /// One round of reading and writing; then others get their turn.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        observe: &mut impl FnMut(SyncEvent),
+    ) -> Poll<Result<(), SyncError>> {
+        let before = self.node.lock().log_cursor();
+        let read = self.read(cx);
+        let moved = read.and_then(|read| Ok(read | self.write(cx, observe)?));
+        if self.node.lock().log_cursor() != before {
+            self.node.wake();
+        }
+        let moved = moved? | self.tick(cx)?;
+        if self.finished {
+            return Poll::Ready(Ok(()));
+        }
+        if moved {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Hands in what is at hand; whether there was anything.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
+        let mut moved = false;
+        while let Poll::Ready(Some(())) = self.changes.poll_next_unpin(cx) {
+            moved = true;
+        }
+        for _ in 0..BURST {
+            let input = match self.transport.poll_next_unpin(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(frame))) => Input::Frame(frame),
+                Poll::Ready(None) => Input::Closed,
+                Poll::Ready(Some(Err(error))) if is_closed(&error) => Input::Closed,
+                Poll::Ready(Some(Err(error))) => return Err(self.failed(error)),
+            };
+            moved = true;
+            let closed = matches!(input, Input::Closed);
+            self.session.handle(self.node.now(), input, &mut self.node.lock())?;
+            if closed {
+                self.finished = true;
+                break;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Writes as much as the transport takes; whether anything came of it.
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        observe: &mut impl FnMut(SyncEvent),
+    ) -> Result<bool, SyncError> {
+        let mut moved = false;
+        for _ in 0..BURST {
+            if !self.finished && self.ready(cx)?.is_pending() {
+                // The session cannot be polled now, but others wait for what it received.
+                self.node.lock().flush()?;
+                break;
+            }
+            let output = self.session.poll(self.node.now(), &mut self.node.lock())?;
+            moved |= output.is_some();
+            match output {
+                Some(Output::Send(frame)) => {
+                    let sent = self.transport.start_send_unpin(frame);
+                    self.wrote(sent)?;
+                }
+                Some(Output::Event(event)) => observe(event),
+                Some(Output::Finished) => self.finished = true,
+                None => break,
+            }
+        }
+        if !self.write_broken
+            && let Poll::Ready(flushed) = self.transport.poll_flush_unpin(cx)
+        {
+            self.wrote(flushed)?;
+        }
+        Ok(moved)
+    }
+
+    fn ready(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, SyncError> {
+        if self.write_broken {
+            return Ok(Poll::Pending);
+        }
+        match self.transport.poll_ready_unpin(cx) {
+            Poll::Ready(result) => self.wrote(result).map(|()| Poll::Ready(())),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    fn wrote(&mut self, result: io::Result<()>) -> Result<(), SyncError> {
+        match result {
+            Err(error) if is_closed(&error) => self.write_broken = true,
+            Err(error) => return Err(self.failed(error)),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps the timer armed; whether the deadline has come.
+    fn tick(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
+        let Some(deadline) = self.session.deadline() else {
+            self.timer = None;
+            return Ok(false);
+        };
+        let now = self.node.now();
+        // Deadlines mostly move away: a timer that fires too early is armed again.
+        if self.timer.as_ref().is_none_or(|(at, _)| *at > deadline) {
+            self.timer = Some((deadline, self.node.sleep(deadline.saturating_sub(now))));
+        }
+        let Some((_, timer)) = &mut self.timer else { return Ok(false) };
+        if timer.poll_unpin(cx).is_pending() {
+            return Ok(false);
+        }
+        self.timer = None;
+        self.session.handle(now, Input::Deadline, &mut self.node.lock())?;
+        Ok(true)
+    }
+
+    fn failed(&mut self, error: io::Error) -> SyncError {
+        // Nothing may get lost that was received before.
+        if let Err(error) = self.node.lock().flush() {
+            return error.into();
+        }
+        match error.kind() {
+            io::ErrorKind::InvalidData => PeerFault::Message("a frame").into(),
+            _ => error.into(),
+        }
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+    )
+}

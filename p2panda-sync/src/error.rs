@@ -1,0 +1,116 @@
+//! Why a session ended early, and whose fault it was.
+
+use std::{io, time::Duration};
+
+use p2panda_core::{LogId, SegmentError, store::StoreError};
+
+/// Why a session did not come to its end. What had been received before stays stored.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The peer broke the protocol, or sent what nobody signed.
+    #[error("the peer misbehaved: {0}")]
+    Peer(#[from] PeerFault),
+    /// The two sides follow no festival in common.
+    #[error("no festival in common: one of you needs the other's ticket first")]
+    NoFestivalInCommon,
+    /// The peer speaks another version of the protocol.
+    #[error(
+        "the peer speaks version {theirs} of the protocol; the older of the two needs an update"
+    )]
+    Version {
+        /// The peer's version.
+        theirs: u8,
+    },
+    /// The connection ended before everything was exchanged. The next session goes on from there.
+    #[error("the connection ended before everything was exchanged; try again to go on")]
+    Interrupted,
+    /// Nothing came from the peer, nor was anything taken by it, for that long.
+    #[error("the peer has been silent for {} seconds", after.as_secs())]
+    Stalled {
+        /// How long.
+        after: Duration,
+    },
+    /// The transport failed.
+    #[error("the connection failed: {0}")]
+    Transport(#[from] io::Error),
+    /// Our own store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The festivals in common have more logs here than one session may compare.
+    #[error("{logs} logs are more than one session can compare")]
+    TooManyLogs {
+        /// How many logs.
+        logs: usize,
+    },
+}
+
+/// Who has to change something before another attempt makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The peer: drop it, and do not come back soon.
+    Peer,
+    /// This device: report it to the user.
+    Own,
+    /// The connection: try again.
+    Link,
+    /// Both do what they should, and yet do not fit together.
+    Neither,
+}
+
+impl SyncError {
+    /// Whose fault it was, which tells what to do.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Peer(_) => Fault::Peer,
+            Self::NoFestivalInCommon | Self::Version { .. } => Fault::Neither,
+            Self::Interrupted | Self::Stalled { .. } | Self::Transport(_) => Fault::Link,
+            Self::Store(_) | Self::TooManyLogs { .. } => Fault::Own,
+        }
+    }
+}
+
+/// What a peer did that no honest peer does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerFault {
+    /// A frame over the limit of its type.
+    #[error("a frame of {size} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A frame that is not a message of its type.
+    #[error("{0} is not a well-formed message")]
+    Message(&'static str),
+    /// A message that does not belong here.
+    #[error("{0} does not belong at this point of a session")]
+    Unexpected(&'static str),
+    /// It named a festival without proof of knowing it.
+    #[error("it does not know the festival that it named")]
+    Proof,
+    /// It pushed into a festival that is not among those in common.
+    #[error("it pushed into a festival that is not in common")]
+    Festival,
+    /// A segment that does not hold: nothing of it was kept.
+    #[error("a segment of log {log:?} was refused: {error}")]
+    Segment {
+        /// The log.
+        log: LogId,
+        /// Why it was refused.
+        error: SegmentError,
+    },
+    /// A log's first segment came with another document's descriptor.
+    #[error("log {0:?} came with the descriptor of another document")]
+    Descriptor(LogId),
+    /// More than one session may cost.
+    #[error("more {0} than a session may have")]
+    TooMany(&'static str),
+    /// It offered entries and said it was done without sending them.
+    #[error("it offered entries of {logs} logs and did not send them")]
+    Undelivered {
+        /// How many logs.
+        logs: usize,
+    },
+}

@@ -1,0 +1,204 @@
+//! A replica that is shared with other peers.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt as _, channel::mpsc, future::BoxFuture};
+use p2panda_core::Replica;
+use rand_core::CryptoRng;
+
+use crate::{
+    driver::Driver,
+    error::SyncError,
+    session::{Role, Session, Stats, SyncEvent},
+    transport::Transport,
+};
+
+/// The only thing a node needs of its surroundings: the time since any fixed moment, and a timer.
+pub trait Clock: Send + Sync {
+    /// The time since a fixed moment; it never goes back.
+    fn now(&self) -> Duration;
+
+    /// A future that is ready after so long.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(futures::future::pending())
+    }
+}
+
+/// A replica that is shared with other peers, over any number of links at once. Cloning is cheap,
+/// and all clones are the same node.
+///
+/// Every link is one future, which runs on whatever executor it is spawned on. What arrives over
+/// one live link, or is edited here, goes out over all others. A link ends by itself when the peer
+/// closes, fails or falls silent in the middle of an exchange (after [`PATIENCE`]); dropping its
+/// future ends it too, at any moment. What was received stays stored in every case.
+///
+/// A link exchanges the festivals that both sides followed when it began.
+///
+/// [`PATIENCE`]: crate::PATIENCE
+#[derive(Clone)]
+pub struct Node(Arc<Shared>);
+
+struct Shared {
+    replica: Mutex<Replica>,
+    rng: Mutex<Box<dyn CryptoRng + Send>>,
+    clock: Box<dyn Clock>,
+    watchers: Mutex<Vec<mpsc::Sender<()>>>,
+}
+
+impl Node {
+    /// Shares a replica. `rng` is for the salts of sessions.
+    pub fn new(
+        replica: Replica,
+        clock: impl Clock + 'static,
+        rng: impl CryptoRng + Send + 'static,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            replica: Mutex::new(replica),
+            rng: Mutex::new(Box::new(rng)),
+            clock: Box::new(clock),
+            watchers: Mutex::default(),
+        }))
+    }
+
+    /// The replica back, to close it; `None` while links, or clones of the node, are alive.
+    #[must_use]
+    pub fn into_replica(self) -> Option<Replica> {
+        let shared = Arc::into_inner(self.0)?;
+        Some(shared.replica.into_inner().expect(POISONED))
+    }
+
+    /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
+    ///
+    /// No other link runs meanwhile, so what takes long does not belong here; nor does another call
+    /// of this node, which would wait for ever.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Replica) -> T) -> T {
+        let mut replica = self.lock();
+        let before = replica.log_cursor();
+        let result = act(&mut replica);
+        let changed = replica.log_cursor() != before;
+        drop(replica);
+        if changed {
+            self.wake();
+        }
+        result
+    }
+
+    /// A wake-up whenever logs have grown, by edits or from peers. What changed is asked of the
+    /// replica, by cursor: however slow the reader, at most one wake-up waits for it.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let (sender, receiver) = mpsc::channel(0);
+        self.0.watchers.lock().expect(POISONED).push(sender);
+        Changes(receiver)
+    }
+
+    /// Exchanges everything with the peer that was connected to, once.
+    ///
+    /// When it returns, each side holds durably what the other held when it began.
+    ///
+    /// # Errors
+    /// [`SyncError`], which says whose fault it was.
+    pub fn sync<T: Transport>(
+        &self,
+        transport: T,
+    ) -> impl Future<Output = Result<Stats, SyncError>> + use<T> {
+        self.run(transport, Role::Sync, |_| ())
+    }
+
+    /// Exchanges everything with the peer that was connected to, and stays: what either side
+    /// learns later is pushed to the other, until one of them closes.
+    ///
+    /// # Errors
+    /// [`SyncError`], which says whose fault it was.
+    pub fn link<T: Transport>(
+        &self,
+        transport: T,
+    ) -> impl Future<Output = Result<Stats, SyncError>> + use<T> {
+        self.run(transport, Role::Link, |_| ())
+    }
+
+    /// Serves a peer that has connected to us, for as long as it wishes.
+    ///
+    /// # Errors
+    /// [`SyncError`], which says whose fault it was.
+    pub fn accept<T: Transport>(
+        &self,
+        transport: T,
+    ) -> impl Future<Output = Result<Stats, SyncError>> + use<T> {
+        self.run(transport, Role::Accept, |_| ())
+    }
+
+    /// Like [`sync`](Self::sync), [`link`](Self::link) or [`accept`](Self::accept), and tells what
+    /// happens. `observe` is called between frames and should return soon; it may use the node.
+    ///
+    /// # Errors
+    /// [`SyncError`], which says whose fault it was.
+    pub fn run<T: Transport, F: FnMut(SyncEvent)>(
+        &self,
+        transport: T,
+        role: Role,
+        observe: F,
+    ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
+        let session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
+        Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Replica> {
+        self.0.replica.lock().expect(POISONED)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.clock.sleep(duration)
+    }
+
+    /// Wakes live links and watchers; forgets those that are gone.
+    pub(crate) fn wake(&self) {
+        let mut watchers = self.0.watchers.lock().expect(POISONED);
+        // A full channel holds a wake-up already.
+        watchers.retain_mut(|watcher| {
+            watcher.try_send(()).map_or_else(|error| error.is_full(), |()| true)
+        });
+    }
+}
+
+const POISONED: &str = "no thread has panicked while it held the node's lock";
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+/// Wake-ups of [`Node::changes`].
+#[derive(Debug)]
+pub struct Changes(mpsc::Receiver<()>);
+
+impl Stream for Changes {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.0.poll_next_unpin(cx)
+    }
+}

@@ -1,0 +1,40 @@
+//! What carries frames between two nodes.
+
+mod memory;
+#[cfg(feature = "tcp")]
+mod tcp;
+
+use std::io;
+
+use bytes::Bytes;
+use futures::{Sink, Stream};
+
+pub use memory::{MemoryTransport, memory};
+#[cfg(feature = "tcp")]
+pub use tcp::{TcpTransport, TokioClock};
+
+/// A stream and a sink of whole frames, in order, each at most [`MAX_FRAME`](crate::MAX_FRAME) bytes.
+///
+/// The stream ends when the peer has closed. An error of the kind
+/// [`InvalidData`](io::ErrorKind::InvalidData) says that the peer sent what is not a frame. The
+/// sink takes a bounded number of frames; reading goes on while it is full.
+///
+/// Every type with these two halves is a transport:
+///
+/// ```
+/// use p2panda_sync::Transport;
+///
+/// fn takes_a_transport(transport: impl Transport) { drop(transport) }
+///
+/// let (here, _there) = p2panda_sync::memory(4);
+/// takes_a_transport(here);
+/// ```
+pub trait Transport:
+    Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
+{
+}
+
+impl<T> Transport for T where
+    T: Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
+{
+}

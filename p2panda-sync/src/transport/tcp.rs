@@ -1,0 +1,87 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Sink, SinkExt as _, Stream, StreamExt as _, future::BoxFuture};
+use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use crate::{MAX_FRAME, node::Clock};
+
+/// Frames over TCP, each behind its length in four bytes. Neither encrypted nor authenticated.
+#[derive(Debug)]
+pub struct TcpTransport(Framed<TcpStream, LengthDelimitedCodec>);
+
+impl TcpTransport {
+    /// Connects, within a time, to the first of the addresses that answers.
+    ///
+    /// # Errors
+    /// [`io::Error`], of the kind [`TimedOut`](io::ErrorKind::TimedOut) after the time.
+    pub async fn connect(address: impl ToSocketAddrs, within: Duration) -> io::Result<Self> {
+        let stream = tokio::time::timeout(within, TcpStream::connect(address)).await??;
+        Self::new(stream)
+    }
+
+    /// Speaks over a connection that was accepted or made elsewhere.
+    ///
+    /// # Errors
+    /// [`io::Error`] where the connection is broken already.
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
+        // Frames are written whole; waiting for more would only delay the answers.
+        stream.set_nodelay(true)?;
+        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+        Ok(Self(Framed::new(stream, codec)))
+    }
+}
+
+impl Stream for TcpTransport {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(cx).map_ok(BytesMut::freeze)
+    }
+}
+
+impl Sink<Bytes> for TcpTransport {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::<Bytes>::poll_ready(Pin::new(&mut self.0), cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, frame: Bytes) -> io::Result<()> {
+        self.0.start_send_unpin(frame)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::<Bytes>::poll_flush(Pin::new(&mut self.0), cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::<Bytes>::poll_close(Pin::new(&mut self.0), cx)
+    }
+}
+
+/// Tokio's timer. Its futures run on a tokio runtime with the time driver enabled.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioClock(Instant);
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
