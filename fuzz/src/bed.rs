@@ -120,6 +120,23 @@ impl Bed {
         self.assert_equal(&whole, &honest);
     }
 
+    /// A stranger who follows the festival and holds nothing of it.
+    pub(crate) fn empty_handed(&self) -> Replica {
+        let mut reader = replica(&Identity::from_secret(&[8; 32]));
+        reader.join(&self.festival).unwrap();
+        reader
+    }
+
+    /// A peer that holds both logs.
+    pub(crate) fn laptop(&self) -> Replica {
+        let mut laptop = self.reader(&Identity::from_secret(&[9; 32]));
+        let start = Tip::start(&self.laptop_log);
+        let segment =
+            VerifiedSegment::sign(&self.user, self.laptop_log, &start, self.laptop.clone());
+        self.accept(&mut laptop, segment.expect("it was one before").into_segment());
+        laptop
+    }
+
     /// A replica that holds the first log.
     fn reader(&self, identity: &Identity) -> Replica {
         let mut reader = replica(identity);

@@ -25,7 +25,7 @@ pub(crate) struct Driver<T> {
     transport: T,
     changes: Changes,
     timer: Option<(Duration, BoxFuture<'static, ()>)>,
-    /// The peer takes nothing any more; what it sent before may still be there to read.
+    /// The peer takes nothing any more; what it sent before is read first.
     write_broken: bool,
     finished: bool,
 }
@@ -89,6 +89,7 @@ impl<T: Transport> Driver<T> {
         }
         for _ in 0..BURST {
             let input = match self.transport.poll_next_unpin(cx) {
+                Poll::Pending if self.write_broken => Input::Closed,
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => Input::Frame(frame),
                 Poll::Ready(None) => Input::Closed,

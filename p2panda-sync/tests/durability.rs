@@ -61,6 +61,12 @@ fn nothing_is_acknowledged_before_it_is_durable() {
     let (mut a, mut b) = (replica(1, &[&festival]), replica_in(store, 2, &[&festival]));
     Author::new(11, festival.id()).fill(&mut a, 500, 1000);
     Author::new(12, festival.id()).fill(&mut b, 500, 1000);
+    // Held, but not durable, and from elsewhere: it is not sent again.
+    let mut both = Author::new(13, festival.id());
+    let segment = both.write(vec![1]);
+    both.store(&mut b, segment.clone());
+    both.store(&mut a, segment);
+    a.flush().unwrap();
     let mut acknowledged = 0;
     let outcome = sync_over(&mut a, &mut b, |side, frame| {
         if side == Side::Acceptor && frame[0] == DONE {

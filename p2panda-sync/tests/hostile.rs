@@ -1,4 +1,5 @@
 //! Peers that break the rules: they are dropped, and nothing of theirs is kept.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -292,6 +293,8 @@ fn bodies() -> impl Strategy<Value = (u8, Vec<u8>)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn arbitrary_frames_never_panic_and_store_nothing(
         frames in prop::collection::vec(bodies(), 1..20),

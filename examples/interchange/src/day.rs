@@ -22,13 +22,7 @@ impl Day {
     /// The day from 06:00 to 06:00 local time.
     pub(crate) fn usual(index: i64, date: Date, zone: &Zone) -> Option<Self> {
         let (starts, ends) = usual_span(date, zone)?;
-        Some(Self {
-            index,
-            date,
-            starts,
-            ends,
-            extra: Extra::new(),
-        })
+        Some(Self { index, date, starts, ends, extra: Extra::new() })
     }
 }
 
@@ -48,9 +42,7 @@ impl Schedule {
     }
 
     pub(crate) fn listed_day(&self, event: &Event, zone: &Zone) -> Option<Date> {
-        event
-            .listed_on
-            .or_else(|| by_time(&self.days, event.starts, zone))
+        event.listed_on.or_else(|| by_time(&self.days, event.starts, zone))
     }
 
     /// Puts the schedule into the one form in which [`crate::frab::parse`] gives
@@ -85,10 +77,7 @@ impl Schedule {
     pub(crate) fn sort_events(&mut self) {
         self.events.sort_by(|a, b| {
             let key = |event: &Event| (event.starts, event.ends);
-            key(a)
-                .cmp(&key(b))
-                .then_with(|| a.room.cmp(&b.room))
-                .then_with(|| a.guid.cmp(&b.guid))
+            key(a).cmp(&key(b)).then_with(|| a.room.cmp(&b.room)).then_with(|| a.guid.cmp(&b.guid))
         });
     }
 
@@ -99,10 +88,7 @@ impl Schedule {
         let mut missing = Vec::new();
         for room in self.events.iter().filter_map(|event| event.room.as_deref()) {
             if !known.contains(room) && added.insert(room) {
-                missing.push(Room {
-                    name: room.to_owned(),
-                    ..Room::default()
-                });
+                missing.push(Room { name: room.to_owned(), ..Room::default() });
             }
         }
         self.rooms.extend(missing);
@@ -146,9 +132,7 @@ fn tidy_event(event: &mut Event) {
 /// The last day to begin among those whose span holds the instant, else the
 /// date whose 06:00 is the last that passed.
 fn by_time(days: &[Day], instant: i64, zone: &Zone) -> Option<Date> {
-    let covering = days
-        .iter()
-        .filter(|day| (day.starts..day.ends).contains(&instant));
+    let covering = days.iter().filter(|day| (day.starts..day.ends).contains(&instant));
     if let Some(day) = covering.max_by_key(|day| day.starts) {
         return Some(day.date);
     }

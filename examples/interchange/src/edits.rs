@@ -109,12 +109,7 @@ impl<R: BufRead> Revisions<R> {
     /// Reads revisions from uncompressed lines.
     pub fn new(source: R) -> Self {
         let (line, buffer, ended) = (0, Vec::new(), false);
-        Self {
-            source,
-            line,
-            buffer,
-            ended,
-        }
+        Self { source, line, buffer, ended }
     }
 
     /// Reads a line into the buffer; `false` at the end.
@@ -122,11 +117,7 @@ impl<R: BufRead> Revisions<R> {
         self.buffer.clear();
         self.line += 1;
         let bound = limits::FILE_BYTES as u64;
-        let read = self
-            .source
-            .by_ref()
-            .take(bound)
-            .read_until(b'\n', &mut self.buffer)?;
+        let read = self.source.by_ref().take(bound).read_until(b'\n', &mut self.buffer)?;
         if read == limits::FILE_BYTES && !self.buffer.ends_with(b"\n") {
             let why = format!("it is longer than {bound} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -265,9 +256,7 @@ fn op(raw: &RawValue, report: &mut Report, at: &str) -> Result<Op, String> {
             let event = read_event(event, Some(guid), &mut Dates::default(), report, &at)?;
             Ok(Op::Add(Box::new(event)))
         }
-        Some("remove") => Ok(Op::Remove {
-            guid: guid_of(guid)?,
-        }),
+        Some("remove") => Ok(Op::Remove { guid: guid_of(guid)? }),
         Some("change") => {
             let fields = json::members(fields.ok_or("it has no fields")?, limits::MEMBERS)?;
             let fields = fields.into_iter().map(|(key, values)| {
@@ -276,10 +265,7 @@ fn op(raw: &RawValue, report: &mut Report, at: &str) -> Result<Op, String> {
                 Ok((key, json::compact(new.get())))
             });
             let fields = fields.collect::<Result<_, String>>()?;
-            Ok(Op::Change {
-                guid: guid_of(guid)?,
-                fields,
-            })
+            Ok(Op::Change { guid: guid_of(guid)?, fields })
         }
         _ => Err("it is neither add, nor remove, nor change".into()),
     }

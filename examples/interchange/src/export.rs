@@ -166,4 +166,3 @@ impl Rooms {
         rooms.into_iter().map(|known| known.room.clone()).collect()
     }
 }
-

@@ -170,11 +170,7 @@ impl Reader {
         at: &str,
     ) -> Result<Vec<(String, &'a RawValue)>, ParseError> {
         json::members(raw, limits::MEMBERS).map_err(|why| ParseError::NotFrab {
-            at: if at.is_empty() {
-                "the file".into()
-            } else {
-                at.to_owned()
-            },
+            at: if at.is_empty() { "the file".into() } else { at.to_owned() },
             why,
         })
     }
@@ -213,10 +209,7 @@ fn missing(at: &str) -> ParseError {
 fn document(bytes: &[u8]) -> Result<&RawValue, ParseError> {
     if bytes.len() > limits::FILE_BYTES {
         let limit = limits::FILE_BYTES;
-        return Err(ParseError::TooLarge {
-            bytes: bytes.len(),
-            limit,
-        });
+        return Err(ParseError::TooLarge { bytes: bytes.len(), limit });
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {

@@ -21,7 +21,5 @@ pub fn local_id(source: &str, guid: &str) -> String {
     hasher.update(&[0]);
     hasher.update(guid.as_bytes());
     let hash = hasher.finalize();
-    BASE32_NOPAD
-        .encode(&hash.as_bytes()[..ID_BYTES])
-        .to_ascii_lowercase()
+    BASE32_NOPAD.encode(&hash.as_bytes()[..ID_BYTES]).to_ascii_lowercase()
 }

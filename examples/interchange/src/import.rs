@@ -143,7 +143,13 @@ pub fn import_as(
     let view = replica.view(festival);
     let work = Work::new(&view, &source, &schedule, &mut skipped)?;
     let requests = Requests::read(&view, &source)?;
-    let planner = Planner { source: &source, zone: schedule.zone.as_deref().unwrap_or_default(), rooms: &work.room_ids, requests: &requests, now };
+    let planner = Planner {
+        source: &source,
+        zone: schedule.zone.as_deref().unwrap_or_default(),
+        rooms: &work.room_ids,
+        requests: &requests,
+        now,
+    };
     let mut done = Progress { done: 0, total: work.rooms.len() + work.events.len() };
     for batch in work.rooms.chunks(BATCH) {
         let view = replica.view(festival);
@@ -169,7 +175,10 @@ pub fn import_as(
     let place = source.head();
     replica.edit(festival, now, rng, |edit| edit.label(&place.label).put(&place.local, &head))?;
 
-    let requests = Requests::read(&replica.view(festival), &source)?;
+    let requests = match report.changed {
+        changed if changed == Changed::default() => requests,
+        _ => Requests::read(&replica.view(festival), &source)?,
+    };
     report.requests = requests.standing();
     report.conflicts = requests.conflicts();
     report.skipped = skipped.finish();

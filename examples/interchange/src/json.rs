@@ -85,10 +85,7 @@ pub(crate) fn keep(
 ) {
     if limits::longer_than(key, limits::LINE_CHARS) {
         let limit = limits::LINE_CHARS;
-        report.skip(
-            at,
-            format!("a field's name is longer than {limit} characters"),
-        );
+        report.skip(at, format!("a field's name is longer than {limit} characters"));
     } else if raw.get().len() > limits::EXTRA_BYTES {
         let limit = limits::EXTRA_BYTES;
         report.skip(under(at, key), format!("it is larger than {limit} bytes"));
@@ -149,10 +146,7 @@ impl<'de> Visitor<'de> for Members {
         let mut members = Vec::new();
         while let Some(member) = map.next_entry()? {
             if members.len() == self.0 {
-                return Err(A::Error::custom(format!(
-                    "it has more than {} members",
-                    self.0
-                )));
+                return Err(A::Error::custom(format!("it has more than {} members", self.0)));
             }
             members.push(member);
         }

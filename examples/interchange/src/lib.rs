@@ -35,6 +35,42 @@
 //! assert_eq!(local_id("https://glade.example", "a1").len(), 16);
 //! # Ok::<(), frab::ParseError>(())
 //! ```
+//!
+//! Into a festival, and out again:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use interchange::{Changed, Event, Schedule, export, import};
+//! use p2panda_core::schema::{FestivalInfo, Instant};
+//! use p2panda_core::store::{MemoryStore, NoResume};
+//! use p2panda_core::{Identity, Replica};
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//!
+//! let mut rng = ChaCha20Rng::seed_from_u64(1); // from the operating system, in earnest
+//! let now = Instant::from_millis(1_783_000_000_000);
+//! let identity = Identity::generate(&mut rng);
+//! let mut replica =
+//!     Replica::open(Box::new(MemoryStore::new()), identity, Box::new(NoResume))?;
+//! let festival = replica.create_festival(&FestivalInfo::default(), now, &mut rng)?.id();
+//!
+//! let mut schedule = Schedule { acronym: "glade".into(), ..Schedule::default() };
+//! schedule.events.push(Event {
+//!     guid: "a1".into(),
+//!     title: "Opening".into(),
+//!     room: Some("Meadow".into()),
+//!     starts: 1_783_699_200_000,
+//!     ends: 1_783_701_000_000,
+//!     ..Event::default()
+//! });
+//! schedule.tidy();
+//! let report = import(&mut replica, festival, &schedule, now, &mut rng, &mut |_| {})?;
+//! assert_eq!((report.events, report.resources, report.requests), (1, 1, 1));
+//! let report = import(&mut replica, festival, &schedule, now, &mut rng, &mut |_| {})?;
+//! assert_eq!(report.changed, Changed::default());
+//! assert_eq!(export(&replica.view(festival))?, schedule);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod edits;
 pub mod export;

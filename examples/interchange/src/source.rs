@@ -41,17 +41,8 @@ impl Source {
             "" => NAMELESS.to_owned(),
             name => name.to_owned(),
         };
-        let short = if name.len() <= NAME_BYTES {
-            name.clone()
-        } else {
-            local_id("source", &name)
-        };
-        Self {
-            name,
-            short,
-            festival,
-            user,
-        }
+        let short = if name.len() <= NAME_BYTES { name.clone() } else { local_id("source", &name) };
+        Self { name, short, festival, user }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -107,12 +98,7 @@ impl Source {
 
     fn document(&self, label: &str) -> DocumentId {
         let (festival, user, label) = (self.festival, self.user, label.to_owned());
-        DocumentDescriptor {
-            festival,
-            user,
-            label,
-        }
-        .id()
+        DocumentDescriptor { festival, user, label }.id()
     }
 
     fn event_label(&self, bucket: u8) -> String {

@@ -32,10 +32,8 @@ impl Zone {
 
     /// The zone of this name, else UTC.
     pub(crate) fn named_or_utc(name: Option<&str>) -> Self {
-        name.and_then(Self::named).unwrap_or_else(|| Self {
-            name: UTC.to_owned(),
-            rules: TimeZone::UTC,
-        })
+        name.and_then(Self::named)
+            .unwrap_or_else(|| Self { name: UTC.to_owned(), rules: TimeZone::UTC })
     }
 
     pub(crate) fn name(&self) -> &str {

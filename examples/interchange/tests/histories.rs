@@ -22,12 +22,7 @@ fn after(count: usize) -> Schedule {
 
 fn event(guid: &str, starts: i64) -> Event {
     let guid = guid.to_owned();
-    Event {
-        guid,
-        starts,
-        ends: starts + 60_000,
-        ..Event::default()
-    }
+    Event { guid, starts, ends: starts + 60_000, ..Event::default() }
 }
 
 #[test]
@@ -54,11 +49,7 @@ fn events_are_added_changed_and_removed() {
     let schedule = after(2);
     let moved = schedule.event("tea").unwrap();
     assert_eq!(moved.starts, tea.starts - 2 * 3_600_000);
-    assert_eq!(
-        moved.ends - moved.starts,
-        3_600_000,
-        "a moved event keeps its duration"
-    );
+    assert_eq!(moved.ends - moved.starts, 3_600_000, "a moved event keeps its duration");
     assert_eq!(moved.room.as_deref(), Some("Barn"));
     assert_eq!(moved.persons.len(), 1);
 
@@ -73,11 +64,7 @@ fn events_are_added_changed_and_removed() {
 fn rooms_come_with_their_first_event_and_go_on_request() {
     let mut schedule = after(3);
     let names = |schedule: &Schedule| -> Vec<_> {
-        schedule
-            .rooms
-            .iter()
-            .map(|room| room.name.clone())
-            .collect()
+        schedule.rooms.iter().map(|room| room.name.clone()).collect()
     };
     assert_eq!(names(&schedule), ["Meadow", "Tent", "Barn"]);
     schedule.drop_unused_rooms();
@@ -86,36 +73,18 @@ fn rooms_come_with_their_first_event_and_go_on_request() {
 
 #[test]
 fn ops_that_do_not_fit_are_said_and_the_others_are_done() {
-    let mut schedule = Schedule {
-        events: vec![event("a", 0)],
-        ..Schedule::default()
-    };
+    let mut schedule = Schedule { events: vec![event("a", 0)], ..Schedule::default() };
     let fields = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
     };
-    let wrong = fields(&[
-        ("duration", r#""0:00""#),
-        ("date", "5"),
-        ("guid", "{"),
-        ("track", r#""x""#),
-    ]);
+    let wrong =
+        fields(&[("duration", r#""0:00""#), ("date", "5"), ("guid", "{"), ("track", r#""x""#)]);
     let revision = Revision {
         ops: vec![
-            Op::Remove {
-                guid: "gone".into(),
-            },
-            Op::Change {
-                guid: "gone".into(),
-                fields: fields(&[]),
-            },
+            Op::Remove { guid: "gone".into() },
+            Op::Change { guid: "gone".into(), fields: fields(&[]) },
             Op::Add(Box::new(event("a", 60_000))),
-            Op::Change {
-                guid: "a".into(),
-                fields: wrong,
-            },
+            Op::Change { guid: "a".into(), fields: wrong },
             Op::Add(Box::new(event("b", 0))),
         ],
         ..Revision::default()
@@ -133,11 +102,7 @@ fn ops_that_do_not_fit_are_said_and_the_others_are_done() {
             "/ops/3/fields/guid: its guid cannot change",
         ]
     );
-    let events: Vec<_> = schedule
-        .events
-        .iter()
-        .map(|e| (&*e.guid, e.starts, &*e.track))
-        .collect();
+    let events: Vec<_> = schedule.events.iter().map(|e| (&*e.guid, e.starts, &*e.track)).collect();
     assert_eq!(events, [("b", 0, ""), ("a", 60_000, "x")]);
 }
 
@@ -157,14 +122,8 @@ fn a_line_that_is_no_revision_is_an_error_and_the_next_one_is_read() {
         }
     }
     assert_eq!(errors.len(), 4, "{errors:?}");
-    assert!(
-        errors[0].starts_with("line 1 is no revision: EOF"),
-        "{errors:?}"
-    );
-    assert_eq!(
-        errors[1],
-        "line 2 is no revision: its time, `at`, is missing"
-    );
+    assert!(errors[0].starts_with("line 1 is no revision: EOF"), "{errors:?}");
+    assert_eq!(errors[1], "line 2 is no revision: its time, `at`, is missing");
     assert_eq!(errors[2], "line 3 is no revision: `ops` is missing");
     let skipped: Vec<_> = read[0].skipped.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -191,9 +150,6 @@ fn a_history_that_cannot_be_read_ends_there() {
     }
     let mut revisions = Revisions::new(std::io::BufReader::new(Broken));
     let error = revisions.next().unwrap().unwrap_err();
-    assert!(
-        matches!(error, RevisionError::Read { line: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, RevisionError::Read { line: 1, .. }), "{error}");
     assert!(revisions.next().is_none());
 }

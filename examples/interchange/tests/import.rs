@@ -1,6 +1,11 @@
 //! A schedule goes into a festival and comes out again, however often it is imported
 //! and whatever happens in between.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "common/any_schedule.rs"]
+mod any_schedule;
+
 #[path = "common/peer.rs"]
 mod peer;
 
@@ -16,6 +21,7 @@ use p2panda_core::schema::{PolicySpec, Resource, Value};
 use p2panda_core::store::RedbStore;
 use p2panda_core::{EditError, EntityId, FestivalId};
 use peer::{Peer, identity, open};
+use proptest::prelude::*;
 
 const TEN: i64 = 1_784_023_200_000;
 const HOUR: i64 = 3_600_000;
@@ -76,9 +82,7 @@ fn standing(peer: &Peer, event: &EntityId) -> Vec<(EntityId, Request)> {
     for fact in view.event_requests(event).unwrap() {
         let Record::Request(request) = fact.record else { continue };
         let records = view.facts(&request.terms.resource).unwrap().unwrap().records;
-        let is_withdrawal = |record: &Record| {
-            matches!(record, Record::Withdrawal(Withdrawal { request, .. }) if *request == fact.id)
-        };
+        let is_withdrawal = |record: &Record| matches!(record, Record::Withdrawal(Withdrawal { request, .. }) if *request == fact.id);
         if !records.iter().any(|other| is_withdrawal(&other.record)) {
             standing.push((fact.id, request));
         }
@@ -101,7 +105,14 @@ fn rooms_become_resources_and_events_ask_for_them() {
     let (mut peer, _) = Peer::founder(1);
     let report = peer.import(&small());
     let changed = Changed { created: 4, requested: 3, ..Changed::default() };
-    let expected = ImportReport { events: 3, resources: 1, requests: 3, conflicts: 2, changed, ..Default::default() };
+    let expected = ImportReport {
+        events: 3,
+        resources: 1,
+        requests: 3,
+        conflicts: 2,
+        changed,
+        ..Default::default()
+    };
     assert_eq!(report, expected);
 
     let view = peer.replica.view(peer.festival);
@@ -154,7 +165,8 @@ fn a_moved_event_withdraws_its_request_and_asks_anew() {
     schedule.tidy();
     let report = peer.import(&schedule);
     // The event's fields do not name its room; what the import remembers of it does.
-    let changed = Changed { created: 1, updated: 1, withdrawn: 1, requested: 1, ..Changed::default() };
+    let changed =
+        Changed { created: 1, updated: 1, withdrawn: 1, requested: 1, ..Changed::default() };
     assert_eq!(report.changed, changed);
     assert_eq!((report.resources, report.requests, report.conflicts), (2, 3, 1));
     let after = standing(&peer, &id);
@@ -231,7 +243,11 @@ fn a_request_that_somebody_withdrew_is_not_made_again_and_other_requests_stay() 
     let (request, made) = standing(&peer, &id).remove(0);
     let Peer { replica, festival, rng, now } = &mut peer;
     let later = Span { starts: made.terms.span.ends, ends: Instant::from_millis(TEN + 2 * HOUR) };
-    let own = Request { terms: Terms { span: later, ..made.terms.clone() }, claimed: *now, note: String::new() };
+    let own = Request {
+        terms: Terms { span: later, ..made.terms.clone() },
+        claimed: *now,
+        note: String::new(),
+    };
     let withdrawal = Withdrawal { resource: made.terms.resource, request, reason: String::new() };
     replica
         .edit(*festival, *now, rng, |edit| {
@@ -292,14 +308,12 @@ fn a_festival_without_imports_is_exported_under_its_own_title() {
 
 #[test]
 fn everything_that_a_file_says_comes_out_again() {
-    for name in ["glade.json"] {
-        let schedule = parse_clean(&fixture(name));
-        let (mut peer, _) = Peer::founder(1);
-        let report = peer.import(&schedule);
-        assert_eq!(report.skipped, []);
-        assert_eq!(peer.export(), schedule);
-        assert_eq!(parse_clean(&frab::write(&peer.export())), schedule);
-    }
+    let schedule = parse_clean(&fixture("glade.json"));
+    let (mut peer, _) = Peer::founder(1);
+    let report = peer.import(&schedule);
+    assert_eq!(report.skipped, []);
+    assert_eq!(peer.export(), schedule);
+    assert_eq!(parse_clean(&frab::write(&peer.export())), schedule);
 }
 
 #[test]
@@ -327,7 +341,8 @@ fn two_sources_do_not_touch_each_other() {
     let (mut peer, _) = Peer::founder(1);
     peer.import(&small());
     let Peer { replica, festival, rng, now } = &mut peer;
-    let empty = Schedule { rooms: vec![Room { name: "Barn".into(), ..Room::default() }], ..small() };
+    let empty =
+        Schedule { rooms: vec![Room { name: "Barn".into(), ..Room::default() }], ..small() };
     let empty = Schedule { events: vec![], ..empty };
     let report = import_as("other", replica, *festival, &empty, *now, rng, &mut |_| {}).unwrap();
     assert_eq!(report.changed, Changed { created: 1, ..Changed::default() });
@@ -376,8 +391,10 @@ fn a_festival_that_is_not_followed_is_refused() {
 
 /// 250 events in seven rooms, each of which overlaps the next one there.
 fn large() -> Schedule {
-    let event = |i: i64| event(&format!("e{i}"), &format!("Room {}", i % 7), TEN + i / 7 * HOUR / 2);
-    let mut schedule = Schedule { acronym: "large".into(), events: (0..250).map(event).collect(), ..small() };
+    let event =
+        |i: i64| event(&format!("e{i}"), &format!("Room {}", i % 7), TEN + i / 7 * HOUR / 2);
+    let mut schedule =
+        Schedule { acronym: "large".into(), events: (0..250).map(event).collect(), ..small() };
     schedule.tidy();
     schedule
 }
@@ -413,11 +430,33 @@ fn an_import_that_is_cut_off_loses_nothing_it_had_counted_and_goes_on() {
     }
     let mut peer = Peer::on(Box::new(RedbStore::open(&path).unwrap()), &festival, 1, 3);
     let report = peer.import(&large());
-    assert_eq!(ImportReport { changed: Changed::default(), ..report }, ImportReport { changed: Changed::default(), ..expected });
+    assert_eq!(
+        ImportReport { changed: Changed::default(), ..report },
+        ImportReport { changed: Changed::default(), ..expected }
+    );
     assert_eq!(peer.export(), whole.export());
     let view = peer.replica.view(peer.festival);
     for id in view.ids(schema::Event::KIND).unwrap() {
         assert_eq!(view.event_requests(&id).unwrap().len(), 1);
     }
     assert_unchanged(&mut peer, &large());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn after_any_revisions_the_festival_has_the_newest(
+        revisions in proptest::collection::vec(any_schedule::schedule(), 1..5)
+    ) {
+        let (mut peer, _) = Peer::founder(1);
+        for mut revision in revisions {
+            "any".clone_into(&mut revision.acronym);
+            let report = peer.import(&revision);
+            revision.tidy();
+            prop_assert_eq!(report.skipped, []);
+            prop_assert_eq!(peer.export(), revision.clone());
+            assert_unchanged(&mut peer, &revision);
+        }
+    }
 }

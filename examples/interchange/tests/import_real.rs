@@ -1,6 +1,8 @@
 //! Real schedules of large events go into a festival and come out again. They are not
 //! part of this repository: where they are absent, each test says so and does nothing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 #[path = "common/peer.rs"]
 mod peer;
 

@@ -16,9 +16,7 @@ fn day(day: i8) -> Date {
 }
 
 fn event<'a>(schedule: &'a Schedule, guid: &str) -> &'a Event {
-    schedule
-        .event(guid)
-        .unwrap_or_else(|| panic!("no event {guid}"))
+    schedule.event(guid).unwrap_or_else(|| panic!("no event {guid}"))
 }
 
 #[test]
@@ -29,23 +27,13 @@ fn a_schedule_has_what_its_file_says() {
     assert_eq!(schedule.title, "Glade 2026");
     assert_eq!(schedule.version, "0.7 \"fern\"");
     assert_eq!(schedule.base_url, "https://glade.example/2026/");
-    assert_eq!(
-        (schedule.starts, schedule.ends),
-        (Some(day(10)), Some(day(12)))
-    );
+    assert_eq!((schedule.starts, schedule.ends), (Some(day(10)), Some(day(12))));
     assert_eq!(schedule.timeslot_minutes, 10);
     let rooms: Vec<_> = schedule.rooms.iter().map(|room| &*room.name).collect();
-    assert_eq!(
-        rooms,
-        ["Meadow", "Quiet corner", "1Hedge den", "Closed gate"]
-    );
+    assert_eq!(rooms, ["Meadow", "Quiet corner", "1Hedge den", "Closed gate"]);
     assert!(schedule.rooms[0].guid.as_deref().unwrap().ends_with("0001"));
     assert_eq!(schedule.rooms[0].extra["capacity"], "300");
-    let days: Vec<_> = schedule
-        .days
-        .iter()
-        .map(|day| (day.index, day.date))
-        .collect();
+    let days: Vec<_> = schedule.days.iter().map(|day| (day.index, day.date)).collect();
     assert_eq!(days, [(1, day(10)), (2, day(11)), (3, day(12))]);
     assert_eq!(schedule.days[0].starts, JULY_10 + 9 * HOUR);
     assert_eq!(schedule.days[0].ends, JULY_10 + 26 * HOUR);
@@ -81,31 +69,15 @@ fn persons_and_links_are_read_in_every_form() {
     let persons: Vec<_> = opening.persons.iter().map(|p| (p.id, &*p.name)).collect();
     assert_eq!(persons, [(Some(7), "Ada"), (None, "Grace")]);
     let links: Vec<_> = opening.links.iter().map(|l| (&*l.url, &*l.title)).collect();
-    assert_eq!(
-        links,
-        [
-            ("https://plain.example", ""),
-            ("https://titled.example", "Slides")
-        ]
-    );
+    assert_eq!(links, [("https://plain.example", ""), ("https://titled.example", "Slides")]);
 }
 
 #[test]
 fn unknown_fields_are_kept_as_they_were_written() {
     let schedule = parse_clean(&fixture("glade.json"));
     let extra: Vec<_> = schedule.extra.keys().collect();
-    assert_eq!(
-        extra,
-        [
-            "/$schema",
-            "/schedule/conference/tracks",
-            "/schedule/generator"
-        ]
-    );
-    assert_eq!(
-        schedule.extra["/schedule/generator"],
-        r#"{"name":"by hand","score":1.10}"#
-    );
+    assert_eq!(extra, ["/$schema", "/schedule/conference/tracks", "/schedule/generator"]);
+    assert_eq!(schedule.extra["/schedule/generator"], r#"{"name":"by hand","score":1.10}"#);
     let opening = event(&schedule, "e-opening");
     assert_eq!(opening.extra["do_not_stream"], "true");
     assert_eq!(opening.extra["answers"], "[]");
@@ -120,11 +92,7 @@ fn the_listing_room_counts_and_the_own_name_of_the_room_is_kept() {
     assert_eq!(den.room.as_deref(), Some("1Hedge den"));
     assert_eq!(den.room_label.as_deref(), Some("den"));
     assert_eq!(event(&schedule, "e-opening").room_label, None);
-    assert_eq!(
-        den.ends - den.starts,
-        36 * HOUR,
-        "1:12:00 is a day and a half"
-    );
+    assert_eq!(den.ends - den.starts, 36 * HOUR, "1:12:00 is a day and a half");
 }
 
 #[test]
@@ -141,11 +109,7 @@ fn the_night_belongs_to_the_day_before_and_breakfast_to_the_day_it_opens() {
 fn an_event_stays_on_the_day_that_lists_it() {
     let schedule = parse_clean(&fixture("glade.json"));
     let early = event(&schedule, "e-early");
-    assert_eq!(
-        early.listed_on,
-        Some(day(11)),
-        "at 03:00 it would be on the 10th"
-    );
+    assert_eq!(early.listed_on, Some(day(11)), "at 03:00 it would be on the 10th");
     assert_eq!(schedule.day_of(early), Some(day(11)));
 }
 
@@ -163,16 +127,10 @@ fn the_zone_is_the_callers_else_the_files() {
     );
     let schedule = parse_clean(file.as_bytes());
     assert_eq!(schedule.zone.as_deref(), Some("Europe/Berlin"));
-    assert_eq!(
-        schedule.events[0].starts,
-        JULY_10 + 10 * HOUR,
-        "a date without offset is local"
-    );
+    assert_eq!(schedule.events[0].starts, JULY_10 + 10 * HOUR, "a date without offset is local");
     assert_eq!(schedule.events[0].room, None);
 
-    let options = ParseOptions {
-        zone: Some("Europe/London".into()),
-    };
+    let options = ParseOptions { zone: Some("Europe/London".into()) };
     let (schedule, _) = frab::parse(file.as_bytes(), &options).unwrap();
     assert_eq!(schedule.zone.as_deref(), Some("Europe/London"));
     assert_eq!(schedule.events[0].starts, JULY_10 + 11 * HOUR);
@@ -202,10 +160,7 @@ fn a_guessed_zone_is_reported_where_the_dates_disagree() {
 fn events_come_in_the_order_of_their_start() {
     let schedule = parse_clean(&fixture("glade.json"));
     let guids: Vec<_> = schedule.events.iter().map(|event| &*event.guid).collect();
-    assert_eq!(
-        guids,
-        ["e-breakfast", "e-opening", "e-den", "e-concert", "e-early"]
-    );
+    assert_eq!(guids, ["e-breakfast", "e-opening", "e-den", "e-concert", "e-early"]);
 }
 
 #[test]
@@ -220,20 +175,9 @@ fn a_byte_order_mark_and_an_empty_programme_are_no_error() {
 fn the_conference_gets_its_dates_from_its_days_where_it_has_none() {
     let file = one_room(r#"{"guid": "a", "date": "2026-07-14T12:00:00Z", "duration": "1:00"}"#);
     let schedule = parse_clean(file.as_bytes());
-    assert_eq!(
-        (schedule.starts, schedule.ends),
-        (Some(day(10)), Some(day(14)))
-    );
-    let days: Vec<_> = schedule
-        .days
-        .iter()
-        .map(|day| (day.index, day.date))
-        .collect();
-    assert_eq!(
-        days,
-        [(1, day(10)), (5, day(14))],
-        "the day that an event needs is added"
-    );
+    assert_eq!((schedule.starts, schedule.ends), (Some(day(10)), Some(day(14))));
+    let days: Vec<_> = schedule.days.iter().map(|day| (day.index, day.date)).collect();
+    assert_eq!(days, [(1, day(10)), (5, day(14))], "the day that an event needs is added");
 }
 
 #[test]
@@ -245,13 +189,8 @@ fn an_id_depends_on_source_and_guid_and_on_nothing_else() {
     assert_ne!(local_id("a", "bc"), local_id("ab", "c"));
     assert!(id.len() == 16 && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')));
 
-    let hash = blake3::derive_key(
-        "p2panda interchange id 1",
-        b"https://glade.example\0e-opening",
-    );
-    let expected = data_encoding::BASE32_NOPAD
-        .encode(&hash[..10])
-        .to_lowercase();
+    let hash = blake3::derive_key("p2panda interchange id 1", b"https://glade.example\0e-opening");
+    let expected = data_encoding::BASE32_NOPAD.encode(&hash[..10]).to_lowercase();
     assert_eq!(id, expected);
     assert_eq!(id, "f6nf6jmnemjmenzt", "ids never change");
 }

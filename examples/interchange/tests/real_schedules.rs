@@ -16,18 +16,13 @@ fn reasons(skipped: &[Skipped]) -> BTreeMap<String, usize> {
     for skipped in skipped {
         let why = skipped.why.split(" /").next().unwrap_or_default();
         let words = why.split(' ').filter(|word| !word.contains('-'));
-        *reasons
-            .entry(words.collect::<Vec<_>>().join(" "))
-            .or_default() += 1;
+        *reasons.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
     }
     reasons
 }
 
 fn counts<const N: usize>(reasons: [(&str, usize); N]) -> BTreeMap<String, usize> {
-    reasons
-        .into_iter()
-        .map(|(why, count)| (why.to_owned(), count))
-        .collect()
+    reasons.into_iter().map(|(why, count)| (why.to_owned(), count)).collect()
 }
 
 fn assert_round_trip(schedule: &Schedule) {
@@ -64,19 +59,10 @@ fn the_36c3_reads_but_for_three_repetitions_and_one_event_without_duration() {
     assert_eq!(schedule.zone.as_deref(), Some("Etc/GMT-1"));
     let events = || schedule.events.iter();
     let labelled: BTreeSet<_> = events().filter_map(|e| e.room_label.as_deref()).collect();
-    assert_eq!(
-        events().filter(|event| event.room_label.is_some()).count(),
-        87
-    );
+    assert_eq!(events().filter(|event| event.room_label.is_some()).count(), 87);
     assert_eq!(labelled.len(), 6);
-    assert_eq!(
-        events().filter(|event| event.listed_on.is_some()).count(),
-        0
-    );
-    assert_eq!(
-        events().filter(|event| event.persons.is_empty()).count(),
-        83
-    );
+    assert_eq!(events().filter(|event| event.listed_on.is_some()).count(), 0);
+    assert_eq!(events().filter(|event| event.persons.is_empty()).count(), 83);
     assert_round_trip(&schedule);
 }
 
@@ -106,19 +92,9 @@ fn the_camp_reads_but_for_its_repetitions() {
     assert_eq!(reasons(&skipped), counts([("its guid is that of", 4)]));
     assert_eq!(schedule.rooms.len(), 64);
     assert_eq!(schedule.zone.as_deref(), Some("Etc/GMT-2"));
-    assert_eq!(
-        schedule.base_url,
-        "https://fahrplan.events.ccc.de/camp/2019/Fahrplan/"
-    );
-    let listed = schedule
-        .events
-        .iter()
-        .filter(|event| event.listed_on.is_some());
-    assert_eq!(
-        listed.count(),
-        3,
-        "listed on the date of their early morning"
-    );
+    assert_eq!(schedule.base_url, "https://fahrplan.events.ccc.de/camp/2019/Fahrplan/");
+    let listed = schedule.events.iter().filter(|event| event.listed_on.is_some());
+    assert_eq!(listed.count(), 3, "listed on the date of their early morning");
     assert_round_trip(&schedule);
 }
 
@@ -127,9 +103,7 @@ fn a_real_zone_changes_no_instant() {
     let Some(file) = read_real("36c3/schedule.json") else {
         return;
     };
-    let options = ParseOptions {
-        zone: Some("Europe/Berlin".into()),
-    };
+    let options = ParseOptions { zone: Some("Europe/Berlin".into()) };
     let (berlin, _) = frab::parse(&file, &options).unwrap();
     let (mut fixed, _) = parse(&file);
     assert_eq!(berlin.zone.as_deref(), Some("Europe/Berlin"));
@@ -145,17 +119,7 @@ fn the_xml_of_emf_2024_is_refused_as_what_it_is() {
         return;
     };
     let error = frab::parse(&file, &ParseOptions::default()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ParseError::NotJson {
-                line: 1,
-                column: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ParseError::NotJson { line: 1, column: 1, .. }), "{error}");
     assert!(error.to_string().contains("XML"), "{error}");
 }
 
@@ -201,16 +165,11 @@ fn common_part(event: &Event) -> Event {
 fn differing(file: &Schedule, replayed: &Schedule) -> BTreeSet<String> {
     let by_guid = |schedule: &Schedule| -> BTreeMap<String, Event> {
         let events = schedule.events.iter();
-        events
-            .map(|event| (event.guid.clone(), common_part(event)))
-            .collect()
+        events.map(|event| (event.guid.clone(), common_part(event))).collect()
     };
     let (file, replayed) = (by_guid(file), by_guid(replayed));
     let guids = file.keys().chain(replayed.keys());
-    guids
-        .filter(|guid| file.get(*guid) != replayed.get(*guid))
-        .cloned()
-        .collect()
+    guids.filter(|guid| file.get(*guid) != replayed.get(*guid)).cloned().collect()
 }
 
 #[test]

@@ -10,7 +10,11 @@ use p2panda_core::{
     view::View,
 };
 
-use crate::{home::Device, output::{Output, plain}, time};
+use crate::{
+    home::Device,
+    output::{Output, plain},
+    time,
+};
 
 pub(crate) struct App {
     pub(crate) device: Device,
@@ -39,7 +43,11 @@ impl App {
     }
 
     /// The zone of times that name none: the given one, else the festival's.
-    pub(crate) fn zone(&self, festival: FestivalId, given: Option<&str>) -> Result<(String, TimeZone)> {
+    pub(crate) fn zone(
+        &self,
+        festival: FestivalId,
+        given: Option<&str>,
+    ) -> Result<(String, TimeZone)> {
         match given {
             Some(name) => time::zone(name),
             None => {
@@ -61,7 +69,8 @@ impl App {
 }
 
 fn choose(replica: &Replica, chosen: Option<&str>) -> Result<FestivalId> {
-    let ids: Vec<FestivalId> = replica.festivals()?.iter().map(p2panda_core::Festival::id).collect();
+    let ids: Vec<FestivalId> =
+        replica.festivals()?.iter().map(p2panda_core::Festival::id).collect();
     let Some(prefix) = chosen else {
         return match ids[..] {
             [only] => Ok(only),
@@ -95,7 +104,9 @@ impl Names {
         let mut names = HashMap::new();
         for (id, profile) in view.list::<Profile>()? {
             let Some(user) = view.author(&id.document)? else { continue };
-            if let Ok(profile) = profile && !plain(&profile.name).is_empty() {
+            if let Ok(profile) = profile
+                && !plain(&profile.name).is_empty()
+            {
                 names.insert(user, plain(&profile.name));
             }
         }

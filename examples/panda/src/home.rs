@@ -19,6 +19,10 @@ const KEY: &str = "key";
 const STORE: &str = "store.redb";
 /// When the steward last ran here, in milliseconds since 1970.
 const STEWARD: &str = "steward";
+/// There as soon as this device may promise resources: its key was made here, or it has met others
+/// since the key came. Else it might promise a second time what another device of the user has
+/// promised.
+const MAY_DECIDE: &str = "may-decide";
 
 /// A home folder, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -39,8 +43,9 @@ impl Home {
         if let Some(path) = given {
             return Ok(Self { path });
         }
-        let dirs = directories::ProjectDirs::from("", "", "panda")
-            .ok_or_else(|| anyhow!("this platform names no home folder; say which with --home DIR"))?;
+        let dirs = directories::ProjectDirs::from("", "", "panda").ok_or_else(|| {
+            anyhow!("this platform names no home folder; say which with --home DIR")
+        })?;
         Ok(Self { path: dirs.data_dir().to_owned() })
     }
 
@@ -60,23 +65,40 @@ impl Home {
             }
             self.write_key(&Identity::generate(&mut rng))?;
         }
-        Ok((self.open()?, is_new))
+        let device = self.open()?;
+        if is_new {
+            self.set_may_decide()?;
+        }
+        Ok((device, is_new))
     }
 
     /// Opens the home.
     pub(crate) fn open(&self) -> Result<Device> {
         let identity = self.read_key()?;
         let path = self.path.join(STORE);
+        if !exists(&path)? {
+            // A key without its store: what it promised before is not here.
+            match fs::remove_file(self.path.join(MAY_DECIDE)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let shown = self.path.join(MAY_DECIDE);
+                    return Err(
+                        anyhow!(error).context(format!("{} cannot be removed", shown.display()))
+                    );
+                }
+                _ => {}
+            }
+        }
         let store = RedbStore::open(&path).map_err(|error| self.explain(error))?;
         let tokens = Box::new(RuntimeDir::new());
-        let replica = Replica::open(Box::new(store), identity, tokens).map_err(|error| match error {
-            OpenError::Store(error) => self.explain(error),
-            error @ OpenError::OtherUser { .. } => anyhow!(error).context(format!(
-                "the key and the store in {} do not belong together; put back the key that was \
+        let replica =
+            Replica::open(Box::new(store), identity, tokens).map_err(|error| match error {
+                OpenError::Store(error) => self.explain(error),
+                error @ OpenError::OtherUser { .. } => anyhow!(error).context(format!(
+                    "the key and the store in {} do not belong together; put back the key that was \
                  there, or move {STORE} away to start anew",
-                self.path.display()
-            )),
-        })?;
+                    self.path.display()
+                )),
+            })?;
         Ok(Device { home: self.clone(), replica, rng: rng()? })
     }
 
@@ -105,7 +127,8 @@ impl Home {
             Ok(_) => {}
         }
         let secret: [u8; 32] = bytes.try_into().map_err(|bytes: Vec<u8>| {
-            let size = if bytes.len() > 32 { "more than 32".into() } else { bytes.len().to_string() };
+            let size =
+                if bytes.len() > 32 { "more than 32".into() } else { bytes.len().to_string() };
             anyhow!(
                 "the key {shown} is damaged: it has {size} bytes and should have 32; put back a \
                  copy of it. Nothing was changed"
@@ -124,7 +147,9 @@ impl Home {
             file.sync_all()?;
             // Unlike renaming, linking fails where somebody else was faster.
             match fs::hard_link(&new, &path) {
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => fs::rename(&new, &path)?,
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    fs::rename(&new, &path)?
+                }
                 linked => linked?,
             }
             sync_folder(&self.path)
@@ -133,7 +158,9 @@ impl Home {
         let _ = fs::remove_file(&new);
         match written {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            written => written.with_context(|| format!("the key {} cannot be written", path.display())),
+            written => {
+                written.with_context(|| format!("the key {} cannot be written", path.display()))
+            }
         }
     }
 
@@ -165,6 +192,28 @@ impl Home {
         anyhow!(error).context(advice)
     }
 
+    /// Whether this device knows what its user promised before, so that it may promise more.
+    pub(crate) fn may_decide(&self) -> Result<bool> {
+        exists(&self.path.join(MAY_DECIDE))
+    }
+
+    /// Remembers that this device has met others.
+    pub(crate) fn set_may_decide(&self) -> Result<()> {
+        if self.may_decide()? { Ok(()) } else { write_whole(&self.path.join(MAY_DECIDE), b"") }
+    }
+
+    /// Refuses where this device may not promise anything yet.
+    pub(crate) fn check_may_decide(&self) -> Result<()> {
+        if self.may_decide()? {
+            return Ok(());
+        }
+        bail!(
+            "the key of this home was made on another device, which may have promised things that \
+             are not known here. Run `panda sync ADDRESS` once, best with that device; then this \
+             one may decide too"
+        )
+    }
+
     /// When the steward last ran here.
     pub(crate) fn steward_ran(&self) -> Option<Instant> {
         let text = fs::read_to_string(self.path.join(STEWARD)).ok()?;
@@ -188,7 +237,8 @@ impl Device {
 /// Randomness, seeded from the system's.
 pub(crate) fn rng() -> Result<ChaCha20Rng> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
@@ -203,7 +253,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         fs::rename(&new, path)
     };
-    write().inspect_err(|_| drop(fs::remove_file(&new)))
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&new)))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 

@@ -7,12 +7,16 @@ use p2panda_core::{
     view::View,
 };
 
-use crate::{judge::{Asked, Judgement}, output::plain};
+use crate::{
+    judge::{Asked, Judgement},
+    output::plain,
+};
 
 /// The event that a text names.
 pub(crate) fn event(view: View<'_>, text: &str) -> Result<(EntityId, Event)> {
     let events = view.list::<Event>()?;
-    let named = events.iter().filter_map(|(id, event)| Some((id, event.as_ref().ok()?.title.as_str())));
+    let named =
+        events.iter().filter_map(|(id, event)| Some((id, event.as_ref().ok()?.title.as_str())));
     let id = find("event", "panda event list", named, text)?;
     match view.entity(&id)? {
         Some(event) => Ok((id, event?)),
@@ -23,7 +27,8 @@ pub(crate) fn event(view: View<'_>, text: &str) -> Result<(EntityId, Event)> {
 /// The resource that a text names.
 pub(crate) fn resource(view: View<'_>, text: &str) -> Result<(EntityId, Resource)> {
     let resources = view.list::<Resource>()?;
-    let named = resources.iter().filter_map(|(id, of)| Some((id, of.as_ref().ok()?.title.as_str())));
+    let named =
+        resources.iter().filter_map(|(id, of)| Some((id, of.as_ref().ok()?.title.as_str())));
     let id = find("resource", "panda resource list", named, text)?;
     match view.entity(&id)? {
         Some(resource) => Ok((id, resource?)),
@@ -65,12 +70,14 @@ fn find<'a>(
             begins.push((id, title));
         }
     }
-    let found = [exact, titled, begins].into_iter().find(|found| !found.is_empty()).unwrap_or_default();
+    let found =
+        [exact, titled, begins].into_iter().find(|found| !found.is_empty()).unwrap_or_default();
     match &found[..] {
         [(only, _)] => Ok((*only).clone()),
         [] => bail!("there is no {what} {:?} in this festival; `{list}` shows them", plain(text)),
         several => {
-            let shown = several.iter().take(5).map(|(id, title)| format!("\n  {id}  {}", plain(title)));
+            let shown =
+                several.iter().take(5).map(|(id, title)| format!("\n  {id}  {}", plain(title)));
             bail!(
                 "{} {what}s are called {:?}; write the id of the one you mean:{}",
                 several.len(),
@@ -89,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_unique_beginning_or_a_title_names_an_entity() {
-        let id = |local: &str| EntityId::new(DocumentId::from_bytes([1; 32]), local.parse().unwrap());
+        let id =
+            |local: &str| EntityId::new(DocumentId::from_bytes([1; 32]), local.parse().unwrap());
         let (abc, abd, record) = (id("abcx"), id("abdx"), id("#xyz"));
         let all = [(&abc, "Fire show"), (&abd, "Choir"), (&record, "")];
         let find = |text: &str| find("event", "panda event list", all.into_iter(), text);

@@ -42,7 +42,9 @@ impl Judgement {
         let resources = view.ids(<Resource as p2panda_core::schema::Entity>::KIND)?;
         let mut wanted: BTreeSet<EntityId> = resources.into_iter().collect();
         // Requests for resources that have not arrived count too.
-        for event in view.ids(<p2panda_core::schema::Event as p2panda_core::schema::Entity>::KIND)? {
+        for event in
+            view.ids(<p2panda_core::schema::Event as p2panda_core::schema::Entity>::KIND)?
+        {
             for fact in view.event_requests(&event)? {
                 wanted.insert(fact.record.resource().clone());
             }
@@ -80,10 +82,14 @@ impl Judgement {
         self.resources.values().flat_map(Judged::requests)
     }
 
-    /// The requests for an event.
+    /// The requests for an event, in the order in which they claim to be made: the place of an
+    /// event is usually asked for first.
     pub(crate) fn of_event(&self, event: &EntityId) -> Vec<Asked<'_>> {
         let ids = self.by_event.get(event).into_iter().flatten();
-        ids.filter_map(|(resource, request)| self.resources.get(resource)?.request(request)).collect()
+        let asked = ids.filter_map(|(resource, id)| self.resources.get(resource)?.request(id));
+        let mut asked: Vec<_> = asked.collect();
+        asked.sort_by_key(|asked| (asked.request.claimed, &asked.fact.id));
+        asked
     }
 
     /// The event that a request is made for.

@@ -37,12 +37,12 @@ impl Output {
         Self { json }
     }
 
-    pub(crate) const fn is_json(self) -> bool {
-        self.json
-    }
-
     /// The command's answer: the value as one line of JSON, or the text.
-    pub(crate) fn answer(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    pub(crate) fn answer(
+        self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
         if self.json {
             print(&serde_json::to_string(value).context("the answer cannot be written as JSON")?)
         } else {

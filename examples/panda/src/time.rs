@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use jiff::{
-    SignedDuration, Timestamp, Zoned,
+    SignedDuration, Timestamp,
     civil::{Date, DateTime},
     tz::TimeZone,
 };
@@ -39,10 +39,13 @@ pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<Instant> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(Instant::from_millis(timestamp.as_millisecond()));
     }
-    let local: DateTime = text.parse().map_err(|_| {
+    // A date alone would be read as its midnight.
+    let local: Option<DateTime> = text.parse().ok().filter(|_| text.contains(['T', 't', ' ']));
+    let local = local.ok_or_else(|| {
         anyhow!("{text:?} is not a time; write 2026-08-20T14:00, or 2026-08-20T14:00+02:00")
     })?;
-    let timestamp = zone.to_timestamp(local).with_context(|| format!("{text:?} is out of range"))?;
+    let timestamp =
+        zone.to_timestamp(local).with_context(|| format!("{text:?} is out of range"))?;
     Ok(Instant::from_millis(timestamp.as_millisecond()))
 }
 
@@ -64,27 +67,25 @@ pub(crate) fn parse_date(text: &str) -> Result<Date> {
 }
 
 /// The instant on the clocks of a zone; `None` beyond the years that calendars know.
-pub(crate) fn zoned(instant: Instant, zone: &TimeZone) -> Option<Zoned> {
-    Some(Timestamp::from_millisecond(instant.millis()).ok()?.to_zoned(zone.clone()))
+fn local(instant: Instant, zone: &TimeZone) -> Option<DateTime> {
+    Some(zone.to_datetime(Timestamp::from_millisecond(instant.millis()).ok()?))
 }
 
 /// RFC 3339 with the zone's offset.
 pub(crate) fn rfc3339(instant: Instant, zone: &TimeZone) -> String {
-    let shown = Timestamp::from_millisecond(instant.millis()).map(|timestamp| {
-        timestamp.display_with_offset(zone.to_offset(timestamp)).to_string()
-    });
+    let shown = Timestamp::from_millisecond(instant.millis())
+        .map(|timestamp| timestamp.display_with_offset(zone.to_offset(timestamp)).to_string());
     shown.unwrap_or_else(|_| format!("{} ms", instant.millis()))
 }
 
 /// The festival day of an instant: what starts before six belongs to the evening before.
 pub(crate) fn day(instant: Instant, zone: &TimeZone) -> Option<Date> {
-    let local = zoned(instant, zone)?.datetime();
-    Some(local.checked_sub(SignedDuration::from_hours(DAWN)).ok()?.date())
+    Some(local(instant, zone)?.checked_sub(SignedDuration::from_hours(DAWN)).ok()?.date())
 }
 
 /// `21:00`
 pub(crate) fn clock(instant: Instant, zone: &TimeZone) -> String {
-    zoned(instant, zone).map_or_else(|| "??:??".into(), |time| time.strftime("%H:%M").to_string())
+    local(instant, zone).map_or_else(|| "??:??".into(), |time| time.strftime("%H:%M").to_string())
 }
 
 /// `Thu 20 August 2026`
@@ -94,7 +95,7 @@ pub(crate) fn date_for_people(date: Date) -> String {
 
 /// `20 Aug 21:00–22:00`
 pub(crate) fn span_for_people(starts: Instant, ends: Instant, zone: &TimeZone) -> String {
-    let day = zoned(starts, zone).map(|time| time.strftime("%-d %b").to_string());
+    let day = local(starts, zone).map(|time| time.strftime("%-d %b").to_string());
     format!("{} {}–{}", day.unwrap_or_default(), clock(starts, zone), clock(ends, zone))
 }
 

@@ -72,6 +72,12 @@ pub enum SegmentError {
 }
 
 impl Segment {
+    /// Where the segment would end, continuing a chain at `tip`. Nothing is verified yet.
+    pub(crate) fn end(&self, tip: &Tip) -> Result<Tip, SegmentError> {
+        check_bounds(self.from, &self.payloads)?;
+        Ok(tip.after(&self.payloads))
+    }
+
     /// Recomputes the chain from `tip` and verifies the head.
     ///
     /// # Errors

@@ -78,13 +78,14 @@ impl Replica {
             Some(chain) => Tip { length: segment.from, chain },
             None => return Err(AcceptError::Gap { held: held.length }),
         };
+        let end = segment.end(&start)?;
+        let known = self.chain_at(&log, end.length)?;
+        if known == Some(end.chain) {
+            return Ok(Accepted::Duplicate); // its head was verified when it first came
+        }
         let verified = segment.verify(&start, &descriptor.user)?;
-        let end = *verified.head().tip();
-        if end.length <= held.length {
-            return match self.chain_at(&log, end.length)? {
-                Some(chain) if chain == end.chain => Ok(Accepted::Duplicate),
-                _ => Err(AcceptError::Fork { length: end.length }),
-            };
+        if known.is_some() {
+            return Err(AcceptError::Fork { length: end.length });
         }
         let overlap = usize::try_from(held.length - start.length).unwrap_or(usize::MAX);
         let fork = AcceptError::Fork { length: held.length };

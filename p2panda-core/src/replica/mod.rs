@@ -6,7 +6,7 @@ mod logs;
 mod materialise;
 mod rebuild;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub struct Replica {
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
-    unflushed: HashMap<LogId, (FestivalId, Option<Tip>)>,
+    unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     dirty: bool,
     recent: VecDeque<(FestivalId, LogId)>,
     recent_end: u64,
@@ -145,7 +145,7 @@ impl Replica {
             unused_token: token,
             documents: HashMap::new(),
             uses: 0,
-            unflushed: HashMap::new(),
+            unflushed: BTreeMap::new(),
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,
@@ -249,7 +249,7 @@ impl Replica {
         }
         self.store.flush()?;
         self.dirty = false;
-        for (log, (festival, _)) in self.unflushed.drain() {
+        for (log, (festival, _)) in std::mem::take(&mut self.unflushed) {
             self.recent.push_back((festival, log));
             self.recent_end += 1;
         }

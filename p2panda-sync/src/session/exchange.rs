@@ -67,7 +67,7 @@ pub(super) struct Exchange {
     heard: Option<Done>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
-    /// Segments and bytes that are not durable yet.
+    /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
@@ -181,7 +181,7 @@ impl Exchange {
             Message::Want(want) => self.serve(&want, replica, report),
             Message::Push(push) => self.accept(push, replica, report),
             Message::Parted(parted) => self.part_all(parted, replica, report),
-            Message::Done(done) => Ok(self.peer_is_done(done, report)?),
+            Message::Done(done) => self.peer_is_done(done, replica, report),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }
     }
@@ -227,7 +227,7 @@ impl Exchange {
                 self.ask(report);
                 return Ok(Some(Message::Push(push)));
             }
-            // What becomes durable here may be more than this peer's entries: look again.
+            // What becomes durable here is not only this peer's: look again.
             if !self.flush(replica)? {
                 break;
             }
@@ -235,13 +235,15 @@ impl Exchange {
         Ok(self.next_done().map(Message::Done))
     }
 
-    /// Makes durable what was received; whether there was anything.
+    /// Makes everything durable that is held, from whomever it came: what another session received
+    /// counts here as held, and so is acknowledged here. Whether there was anything.
     pub(super) fn flush(&mut self, replica: &mut Replica) -> Result<bool, SyncError> {
-        let (segments, _) = std::mem::take(&mut self.unflushed);
-        if segments > 0 {
-            replica.flush()?;
+        self.unflushed = (0, 0);
+        if replica.is_durable() {
+            return Ok(false);
         }
-        Ok(segments > 0)
+        replica.flush()?;
+        Ok(true)
     }
 
     /// Before both have caught up, every `DONE` answers something: acknowledging each burst would
@@ -256,12 +258,25 @@ impl Exchange {
         self.told.clone()
     }
 
-    fn peer_is_done(&mut self, done: Done, report: &mut Report) -> Result<(), PeerFault> {
+    fn peer_is_done(
+        &mut self,
+        done: Done,
+        replica: &Replica,
+        report: &mut Report,
+    ) -> Result<(), SyncError> {
         if done.wants > self.sent.wants || done.pushes > self.sent.pushes {
-            return Err(PeerFault::Message("DONE"));
+            return Err(PeerFault::Message("DONE").into());
         }
         if done.wants == self.sent.wants && !self.asked.is_empty() {
-            return Err(PeerFault::Undelivered { logs: self.asked.len() });
+            // Others may have sent what was asked for, and then it was not sent again.
+            for (log, offered) in std::mem::take(&mut self.asked) {
+                if replica.held(&log)?.is_none_or(|held| held.length < offered) {
+                    self.asked.insert(log, offered);
+                }
+            }
+            if !self.asked.is_empty() {
+                return Err(PeerFault::Undelivered { logs: self.asked.len() }.into());
+            }
         }
         if !self.caught_up {
             report.answered();

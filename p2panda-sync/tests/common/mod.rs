@@ -1,6 +1,6 @@
 //! A small harness: authors whose logs are handed to replicas directly, and two sessions that
 //! exchange frames through a wire that a test may listen to, bend or cut.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::{collections::VecDeque, time::Duration};
 

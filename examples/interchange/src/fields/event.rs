@@ -129,14 +129,24 @@ pub(crate) fn model_event(fields: &Fields) -> Option<Event> {
         url: origin.url,
         logo: origin.logo,
         slug: origin.slug,
-        persons: merged(persons_of(&origin.persons), own.people, |person| &person.name, |name| {
-            let name = name.to_owned();
-            Person { name, ..Person::default() }
-        }),
-        links: merged(links_of(&origin.links), own.links, |link| &link.url, |url| {
-            let url = url.to_owned();
-            Link { url, ..Link::default() }
-        }),
+        persons: merged(
+            persons_of(&origin.persons),
+            own.people,
+            |person| &person.name,
+            |name| {
+                let name = name.to_owned();
+                Person { name, ..Person::default() }
+            },
+        ),
+        links: merged(
+            links_of(&origin.links),
+            own.links,
+            |link| &link.url,
+            |url| {
+                let url = url.to_owned();
+                Link { url, ..Link::default() }
+            },
+        ),
         attachments: links_of(&origin.attachments).collect(),
         recording_license: origin.recording_license,
         do_not_record: origin.do_not_record,

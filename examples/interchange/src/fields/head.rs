@@ -69,13 +69,7 @@ pub(crate) fn head_of(
 pub(crate) fn schedule_of(head: Head) -> Schedule {
     let days = unlist(&head.days).into_iter();
     let days = days.filter_map(|DayItem(index, date, starts, ends, extra)| {
-        Some(Day {
-            index,
-            date: date.parse().ok()?,
-            starts,
-            ends,
-            extra,
-        })
+        Some(Day { index, date: date.parse().ok()?, starts, ends, extra })
     });
     Schedule {
         acronym: head.acronym,

@@ -53,10 +53,8 @@ impl Reader {
             }
         }
         let days = days.ok_or_else(|| missing("/schedule/conference/days"))?;
-        let days = json::items(days, limits::DAYS).map_err(|why| ParseError::NotFrab {
-            at: "/schedule/conference/days".into(),
-            why,
-        })?;
+        let days = json::items(days, limits::DAYS)
+            .map_err(|why| ParseError::NotFrab { at: "/schedule/conference/days".into(), why })?;
         if let Some(name) = zone {
             self.named_zone(name);
         }
@@ -86,32 +84,17 @@ impl Reader {
     }
 
     fn settle_day(&mut self, draft: Draft, zone: &Zone) {
-        let Draft {
-            at,
-            index,
-            date,
-            starts,
-            ends,
-            extra,
-        } = draft;
+        let Draft { at, index, date, starts, ends, extra } = draft;
         let Some(usual) = usual_span(date, zone) else {
-            self.report
-                .skip(at, "its date is outside the years 1980 to 2199");
+            self.report.skip(at, "its date is outside the years 1980 to 2199");
             return;
         };
         let (mut starts, mut ends) = (starts.unwrap_or(usual.0), ends.unwrap_or(usual.1));
         if starts >= ends {
-            self.report
-                .skip(at, "it ends before it starts: 06:00 to 06:00 is used");
+            self.report.skip(at, "it ends before it starts: 06:00 to 06:00 is used");
             (starts, ends) = usual;
         }
-        self.schedule.days.push(Day {
-            index,
-            date,
-            starts,
-            ends,
-            extra,
-        });
+        self.schedule.days.push(Day { index, date, starts, ends, extra });
     }
 
     fn named_zone(&mut self, raw: &RawValue) {
@@ -233,18 +216,10 @@ impl Reader {
                 seen.dates.insert(date, at.clone());
                 let index = index.unwrap_or(position + 1);
                 let at = at.clone();
-                draft = Some(Draft {
-                    at,
-                    index,
-                    date,
-                    starts,
-                    ends,
-                    extra,
-                });
+                draft = Some(Draft { at, index, date, starts, ends, extra });
             }
         } else {
-            self.report
-                .skip(&at, "it has no date: its events are listed by their start");
+            self.report.skip(&at, "it has no date: its events are listed by their start");
         }
         match rooms {
             Some(rooms) => self.day_rooms(rooms, &format!("{at}/rooms"), date, seen)?,
@@ -258,8 +233,7 @@ impl Reader {
         match self.dates.instant(&text) {
             Ok(instant) => Some(instant),
             Err(why) => {
-                self.report
-                    .skip(json::under(at, key), format!("{why}: 06:00 is used"));
+                self.report.skip(json::under(at, key), format!("{why}: 06:00 is used"));
                 None
             }
         }
@@ -282,10 +256,7 @@ impl Reader {
         for (name, entries) in rooms {
             if limits::longer_than(&name, limits::LINE_CHARS) {
                 let limit = limits::LINE_CHARS;
-                self.report.skip(
-                    at,
-                    format!("a room's name is longer than {limit} characters"),
-                );
+                self.report.skip(at, format!("a room's name is longer than {limit} characters"));
                 continue;
             }
             let at = json::under(at, &name);
@@ -295,13 +266,7 @@ impl Reader {
                 Err(why) => self.report.skip(at, why),
             }
             if let Some(name) = room {
-                self.add_room(
-                    Room {
-                        name,
-                        ..Room::default()
-                    },
-                    seen,
-                )?;
+                self.add_room(Room { name, ..Room::default() }, seen)?;
             }
         }
         Ok(())

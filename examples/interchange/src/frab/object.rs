@@ -100,10 +100,7 @@ impl<'a> Object<'a> {
     /// Adds a text that is null where it is empty.
     pub(super) fn text_or_null(&mut self, key: &'static str, text: &'a str) {
         let text = Some(text).filter(|text| !text.is_empty());
-        self.put(
-            key,
-            text.map_or(Node::Null, |text| Node::Text(Cow::Borrowed(text))),
-        );
+        self.put(key, text.map_or(Node::Null, |text| Node::Text(Cow::Borrowed(text))));
     }
 
     pub(super) fn finish(mut self) -> Node<'a> {

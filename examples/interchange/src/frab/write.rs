@@ -75,19 +75,14 @@ fn days<'a>(schedule: &'a Schedule, zone: &Zone) -> Node<'a> {
         let position = event.room.as_deref().and_then(|room| positions.get(room));
         if let Some(date) = schedule.listed_day(event, zone) {
             let rooms = listed.entry(date).or_default();
-            rooms
-                .entry(position.copied().unwrap_or(usize::MAX))
-                .or_default()
-                .push(event);
+            rooms.entry(position.copied().unwrap_or(usize::MAX)).or_default().push(event);
         }
     }
     let days = schedule.days.iter().map(|day| {
         let rooms = listed.remove(&day.date).unwrap_or_default();
         let rooms = rooms.into_iter().map(|(position, events)| {
             let name = schedule.rooms.get(position).map_or("", |room| &*room.name);
-            let events = events
-                .into_iter()
-                .filter_map(|event| self::event(event, zone));
+            let events = events.into_iter().filter_map(|event| self::event(event, zone));
             (name.into(), Node::List(events.collect()))
         });
         self::day(day, Node::Object(rooms.collect()), zone)

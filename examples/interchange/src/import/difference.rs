@@ -153,11 +153,7 @@ fn leaves(fields: &Fields) -> BTreeMap<String, Leaf<'_>> {
     found
 }
 
-fn gather<'a>(
-    fields: &'a Fields,
-    path: &mut Vec<String>,
-    found: &mut BTreeMap<String, Leaf<'a>>,
-) {
+fn gather<'a>(fields: &'a Fields, path: &mut Vec<String>, found: &mut BTreeMap<String, Leaf<'a>>) {
     for (name, value) in fields {
         path.push(name.clone());
         match value {

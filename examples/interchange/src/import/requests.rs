@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use p2panda_core::EntityId;
-use p2panda_core::schema::{Instant, Record, Request, Resource, Span, Terms, Withdrawal};
 use p2panda_core::schema::Entity as _;
+use p2panda_core::schema::{Instant, Record, Request, Resource, Span, Terms, Withdrawal};
 use p2panda_core::store::StoreError;
 use p2panda_core::view::{Fact, View};
 

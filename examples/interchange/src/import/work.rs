@@ -46,7 +46,8 @@ impl<'a> Work<'a> {
             let guid = room.guid.as_deref().filter(|guid| guids.insert(*guid));
             let place = source.room(guid.unwrap_or(&room.name));
             let id = source.id(&place);
-            if rooms.get(&place).is_some_and(Option::is_some) || room_ids.contains_key(&*room.name) {
+            if rooms.get(&place).is_some_and(Option::is_some) || room_ids.contains_key(&*room.name)
+            {
                 let at = crate::fields::place("rooms", &room.name);
                 report.skip(at, "an earlier room has the same name or guid");
                 continue;
@@ -63,11 +64,7 @@ impl<'a> Work<'a> {
                 *earlier = Some(event);
             }
         }
-        Ok(Self {
-            rooms: tasks(rooms),
-            events: tasks(events),
-            room_ids,
-        })
+        Ok(Self { rooms: tasks(rooms), events: tasks(events), room_ids })
     }
 }
 
@@ -148,7 +145,10 @@ impl Planner<'_> {
         let old = present.as_ref().map(Wrote::read).unwrap_or_default();
         let span = self.span(event, present.as_ref().filter(|_| old.same_span(&new)))?;
         if span.is_none() {
-            report.skip(place("events", &event.guid), "it ends before it starts: it asks for no room");
+            report.skip(
+                place("events", &event.guid),
+                "it ends before it starts: it asks for no room",
+            );
         }
         let terms = room.zip(span).map(|(room, span)| Terms {
             event: change.id.clone(),
@@ -188,8 +188,7 @@ impl Planner<'_> {
         if !wrote.cancelled() {
             change.steps = cancellation(&wrote);
         }
-        (change.withdraw, change.request) =
-            self.requests.change(&change.id, None, true, self.now);
+        (change.withdraw, change.request) = self.requests.change(&change.id, None, true, self.now);
     }
 
     fn nothing(&self, place: &Place) -> Change {

@@ -8,9 +8,7 @@ use interchange::frab::{self, ParseOptions};
 use interchange::{Schedule, Skipped};
 
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -27,9 +25,7 @@ pub(crate) fn parse_clean(bytes: &[u8]) -> Schedule {
 
 /// A schedule of one day with these events, as JSON, in the room "Meadow".
 pub(crate) fn one_room(events: &str) -> String {
-    conference(&format!(
-        r#""days": [{{"date": "2026-07-10", "rooms": {{"Meadow": [{events}]}}}}]"#
-    ))
+    conference(&format!(r#""days": [{{"date": "2026-07-10", "rooms": {{"Meadow": [{events}]}}}}]"#))
 }
 
 /// A schedule whose conference has these members.

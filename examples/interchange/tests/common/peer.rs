@@ -1,5 +1,7 @@
 //! A device in a test: its replica, and a clock that the test sets.
 
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
 use interchange::{ImportReport, Schedule, import};
 use p2panda_core::schema::{FestivalInfo, Instant};
 use p2panda_core::store::{MemoryStore, NoResume, Store};

@@ -18,6 +18,7 @@ use crate::{
 pub(super) fn run(app: &mut App, command: &DecideCommand) -> Result<()> {
     let (DecideCommand::Confirm(args) | DecideCommand::Deny(args) | DecideCommand::Release(args)) =
         command;
+    app.device.home.check_may_decide()?;
     let festival = app.festival()?;
     let judgement = Judgement::of(app.view(festival))?;
     let asked = ids::request(&judgement, &args.request)?;
@@ -94,7 +95,12 @@ fn release(app: &mut App, festival: FestivalId, asked: Asked<'_>, args: &DecideA
     tell(app, festival, &json!({"release": id, "request": request}), &request)
 }
 
-fn tell(app: &App, festival: FestivalId, value: &serde_json::Value, request: &EntityId) -> Result<()> {
+fn tell(
+    app: &App,
+    festival: FestivalId,
+    value: &serde_json::Value,
+    request: &EntityId,
+) -> Result<()> {
     let judgement = Judgement::of(app.view(festival))?;
     let verdict = judgement.requests().find(|asked| asked.fact.id == *request);
     let verdict = verdict.map(|asked| asked.verdict.explanation()).unwrap_or_default();

@@ -21,7 +21,9 @@ use crate::{
 
 pub(super) fn run(app: &mut App, command: &EventCommand) -> Result<()> {
     match command {
-        EventCommand::Add { title, when, texts, requests } => add(app, title, when, texts, requests),
+        EventCommand::Add { title, when, texts, requests } => {
+            add(app, title, when, texts, requests)
+        }
         EventCommand::Edit { event, title, when, texts, cancel, revive } => {
             let festival = app.festival()?;
             let (id, mut event) = ids::event(app.view(festival), event)?;
@@ -44,10 +46,8 @@ fn add(app: &mut App, title: &str, when: &When, texts: &Texts, requests: &[Strin
     set_texts(&mut event, texts);
     check(&event)?;
     let view = app.view(festival);
-    let resources: Vec<EntityId> = requests
-        .iter()
-        .map(|text| Ok(ids::resource(view, text)?.0))
-        .collect::<Result<_>>()?;
+    let resources: Vec<EntityId> =
+        requests.iter().map(|text| Ok(ids::resource(view, text)?.0)).collect::<Result<_>>()?;
     let span = span_of(&event);
     if !resources.is_empty() && span.is_none() {
         bail!("to request something the event needs a time: --starts, and --ends or --for");
@@ -55,10 +55,12 @@ fn add(app: &mut App, title: &str, when: &When, texts: &Texts, requests: &[Strin
     let (id, requested) = app.edit(festival, |edit| {
         let id = edit.create(&event)?;
         let mut requested = Vec::new();
+        let mut claimed = edit.now();
         for (resource, span) in resources.into_iter().zip(span.into_iter().cycle()) {
             let terms = Terms { event: id.clone(), resource, span, units: 1 };
-            let claimed = edit.now();
             requested.push(edit.request(Request { terms, claimed, note: String::new() })?);
+            // One after the other, so that the first one named stays the first.
+            claimed = Instant::from_millis(claimed.millis() + 1);
         }
         Ok((id, requested))
     })?;
@@ -82,7 +84,10 @@ fn edit(
     let view = app.view(festival);
     let descriptor = view.descriptor(&id.document)?.filter(|own| own.user == app.user());
     let descriptor = descriptor.ok_or_else(|| {
-        anyhow!("\"{}\" belongs to somebody else: only its owner can change it", plain(&event.title))
+        anyhow!(
+            "\"{}\" belongs to somebody else: only its owner can change it",
+            plain(&event.title)
+        )
     })?;
     set_times(app, festival, &mut event, when)?;
     set_texts(&mut event, texts);
@@ -111,7 +116,8 @@ fn edit(
 }
 
 fn set_times(app: &App, festival: FestivalId, event: &mut Event, when: &When) -> Result<()> {
-    let given = when.zone.as_deref().or(Some(event.zone.as_str()).filter(|zone| !zone.is_empty()));
+    let own = Some(event.zone.as_str()).filter(|zone| !zone.is_empty());
+    let given = when.zone.as_deref().or(own);
     let (name, zone) = app.zone(festival, given)?;
     event.zone = name;
     let before = span_of(event);
@@ -128,7 +134,8 @@ fn set_times(app: &App, festival: FestivalId, event: &mut Event, when: &When) ->
         event.ends = Some(time::parse(ends, &zone)?);
     }
     if let Some(duration) = &when.duration {
-        let starts = event.starts.ok_or_else(|| anyhow!("--for needs a start: add --starts TIME"))?;
+        let starts =
+            event.starts.ok_or_else(|| anyhow!("--for needs a start: add --starts TIME"))?;
         event.ends = Some(time::after(starts, duration)?);
     }
     Ok(())
@@ -159,7 +166,9 @@ fn check(event: &Event) -> Result<()> {
     match (event.starts, event.ends) {
         (None, None) => Ok(()),
         (Some(starts), Some(ends)) if starts < ends => Ok(()),
-        (Some(_), Some(_)) => bail!("the event ends before it starts: see --starts, --ends and --for"),
+        (Some(_), Some(_)) => {
+            bail!("the event ends before it starts: see --starts, --ends and --for")
+        }
         (Some(_), None) => bail!("say when the event ends: --ends TIME or --for DURATION"),
         (None, Some(_)) => bail!("say when the event starts: --starts TIME"),
     }

@@ -28,7 +28,8 @@ fn create(app: &mut App, args: &CreateArgs) -> Result<()> {
         bail!("a festival needs a title");
     }
     let (name, zone) = time::zone(&args.zone.clone().unwrap_or_else(time::local_zone))?;
-    let read = |text: &Option<String>| text.as_deref().map(|text| time::parse(text, &zone)).transpose();
+    let read =
+        |text: &Option<String>| text.as_deref().map(|text| time::parse(text, &zone)).transpose();
     let (starts, ends) = (read(&args.starts)?, read(&args.ends)?);
     if starts.zip(ends).is_some_and(|(starts, ends)| ends <= starts) {
         bail!("the festival ends before it starts: see --starts and --ends");
@@ -74,7 +75,9 @@ fn introduce(app: &mut App, festival: FestivalId, name: Option<&str>) -> Result<
 
 fn ticket(app: &App) -> Result<()> {
     let id = app.festival()?;
-    let Some(festival) = app.device.replica.festival(id)? else { bail!("the festival {id} is gone") };
+    let Some(festival) = app.device.replica.festival(id)? else {
+        bail!("the festival {id} is gone")
+    };
     answer_ticket(app, festival, |ticket| ticket.to_owned())
 }
 

@@ -44,11 +44,17 @@ fn terms(
     let (event_id, event) = ids::event(view, event)?;
     let (resource_id, resource) = ids::resource(view, resource)?;
     if units > resource.capacity {
-        bail!("\"{}\" has {} units, you ask for {units}", plain(&resource.title), resource.capacity);
+        bail!(
+            "\"{}\" has {} units, you ask for {units}",
+            plain(&resource.title),
+            resource.capacity
+        );
     }
-    let (_, zone) = app.zone(festival, Some(event.zone.as_str()).filter(|zone| !zone.is_empty()))?;
+    let (_, zone) =
+        app.zone(festival, Some(event.zone.as_str()).filter(|zone| !zone.is_empty()))?;
     let own = span_of(&event);
-    let read = |text: Option<&str>, own| text.map_or(Ok(own), |text| time::parse(text, &zone).map(Some));
+    let read =
+        |text: Option<&str>, own| text.map_or(Ok(own), |text| time::parse(text, &zone).map(Some));
     let starts = read(starts, own.map(|span| span.starts))?;
     let ends = read(ends, own.map(|span| span.ends))?;
     let span = match (starts, ends) {
@@ -131,7 +137,8 @@ fn list(app: &App, event: Option<&str>, resource: Option<&str>, mine: bool) -> R
             "verdict": asked.verdict.name(),
             "explanation": asked.verdict.explanation(),
         }));
-        let title = event.map_or_else(|| crate::app::short(&terms.event.local), |event| plain(&event.title));
+        let title = event
+            .map_or_else(|| crate::app::short(&terms.event.local), |event| plain(&event.title));
         table.row([
             crate::app::short(asked.fact.id.local.as_str().trim_start_matches('#')),
             super::schedule::coloured(asked.verdict.name()),

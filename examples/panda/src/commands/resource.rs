@@ -57,7 +57,8 @@ fn list(app: &App) -> Result<()> {
             "mine": owner == Some(app.user()),
             "tags": resource.tags,
         }));
-        let units = if resource.capacity == 1 { String::new() } else { format!("×{}", resource.capacity) };
+        let units =
+            if resource.capacity == 1 { String::new() } else { format!("×{}", resource.capacity) };
         let owner = owner.map_or_else(String::new, |owner| format!("by {}", names.of_user(&owner)));
         table.row([
             id.local.to_string(),

@@ -84,7 +84,8 @@ pub(crate) fn entries(view: View<'_>) -> Result<Vec<Entry>> {
     let mut hosts = HashMap::new();
     for (id, event) in view.schedule(None)? {
         let Some(span) = span_of(&event) else { continue };
-        let zone = zones.entry(event.zone.clone()).or_insert_with(|| time::zone_or_utc(&event.zone));
+        let zone =
+            zones.entry(event.zone.clone()).or_insert_with(|| time::zone_or_utc(&event.zone));
         let host = match hosts.get(&id.document) {
             Some(host) => *host,
             None => {
@@ -139,7 +140,9 @@ impl Entry {
             return style("cancelled").dim().to_string();
         }
         let hosts = &self.confirmation.hosts;
-        let Some(percent) = hosts.percent() else { return style("nothing requested").dim().to_string() };
+        let Some(percent) = hosts.percent() else {
+            return style("nothing requested").dim().to_string();
+        };
         let text = format!("{percent:>3}% confirmed");
         match percent {
             100 => style(text).green().to_string(),
@@ -165,14 +168,18 @@ impl Entry {
             };
             remarks.push(format!("conflicts with {}{more}", shown.collect::<Vec<_>>().join(", ")));
         }
-        for (number, word) in [(hosts.tentative, "tentative"), (hosts.requested, "waiting"), (hosts.denied, "denied")] {
+        for (number, word) in
+            [(hosts.tentative, "tentative"), (hosts.requested, "waiting"), (hosts.denied, "denied")]
+        {
             if number > 0 {
                 remarks.push(format!("{number} {word}"));
             }
         }
         match &remarks[..] {
             [] => String::new(),
-            remarks if self.conflicts.is_empty() => style(format!("  ({})", remarks.join(", "))).dim().to_string(),
+            remarks if self.conflicts.is_empty() => {
+                style(format!("  ({})", remarks.join(", "))).dim().to_string()
+            }
             remarks => style(format!("  ✗ {}", remarks.join(", "))).red().to_string(),
         }
     }

@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub(super) fn once(app: &mut App) -> Result<()> {
+    app.device.home.check_may_decide()?;
     let bar = app.out.progress("deciding");
     let mut steward = Steward::new(app.device.home.clone(), home::rng()?);
     let only = app.chosen.as_ref().map(|_| app.festival()).transpose()?;
@@ -28,7 +29,11 @@ pub(crate) fn describe(signed: Signed) -> String {
         (0, 0) => "Nothing to decide.".to_owned(),
         (confirmed, 0) => format!("Confirmed {}.", count(confirmed, "request")),
         (confirmed, released) => {
-            format!("Confirmed {}, released {}.", count(confirmed, "request"), count(released, "promise"))
+            format!(
+                "Confirmed {}, released {}.",
+                count(confirmed, "request"),
+                count(released, "promise")
+            )
         }
     }
 }

@@ -1,0 +1,9 @@
+//! What is measured: one function for each side of a comparison, shared by the criterion benches
+//! (`cargo bench -p benches`) and by the table of ratios
+//! (`cargo run --release -p benches --bin ratios`).
+
+mod festival;
+mod log;
+
+pub use festival::Programme;
+pub use log::OneLog;
