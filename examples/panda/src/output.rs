@@ -98,7 +98,10 @@ pub(crate) fn width() -> usize {
     if term.is_term() { usize::from(term.size().1).max(40) } else { 160 }
 }
 
-/// Rows in aligned columns, two spaces apart. The last column is cut at the terminal's edge.
+/// Rows in aligned columns, two spaces apart, cut at the terminal's edge.
+///
+/// A remark behind a line break in the last column stands on the same line where it fits there, else
+/// on the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -111,23 +114,37 @@ impl Table {
 
     /// The table, each line behind `indent`.
     pub(crate) fn render(&self, indent: &str) -> String {
+        self.render_within(indent, width())
+    }
+
+    fn render_within(&self, indent: &str, edge: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width_of = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             cells.map(|cell| measure_text_width(cell)).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..columns).map(width_of).collect();
-        let edge = width();
-        let line = |row: &Vec<String>| {
+        let widths: Vec<usize> = (0..columns.saturating_sub(1)).map(width_of).collect();
+        let mut lines = Vec::new();
+        for row in &self.rows {
+            let Some((last, cells)) = row.split_last() else { continue };
             let mut line = indent.to_owned();
-            for (cell, width) in row.iter().zip(&widths) {
+            for (cell, width) in cells.iter().zip(&widths) {
                 line.push_str(cell);
-                let missing = width - measure_text_width(cell) + 2;
-                line.extend(std::iter::repeat_n(' ', missing));
+                line.push_str(&" ".repeat(width.saturating_sub(measure_text_width(cell)) + 2));
             }
-            truncate_str(line.trim_end(), edge, "…").into_owned()
-        };
-        self.rows.iter().map(line).collect::<Vec<_>>().join("\n")
+            let start = measure_text_width(&line);
+            let (text, remark) = last.split_once('\n').unwrap_or((last, ""));
+            line.push_str(text);
+            if remark.is_empty() {
+                lines.push(line);
+            } else if measure_text_width(&line) + 2 + measure_text_width(remark) <= edge {
+                lines.push(format!("{line}  {remark}"));
+            } else {
+                lines.extend([line, format!("{}{remark}", " ".repeat(start + 2))]);
+            }
+        }
+        let cut = lines.iter().map(|line| truncate_str(line.trim_end(), edge, "…"));
+        cut.collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -172,5 +189,14 @@ mod tests {
         table.row(["ü".into(), "x".into()]);
         table.row(["abc".into(), "y".into()]);
         assert_eq!(table.render(" "), " ü    x\n abc  y");
+    }
+
+    #[test]
+    fn a_remark_that_does_not_fit_stands_below() {
+        let mut table = Table::default();
+        table.row(["a".into(), "title\nremark".into()]);
+        assert_eq!(table.render_within("", 16), "a  title  remark");
+        assert_eq!(table.render_within("", 15), "a  title\n     remark");
+        assert_eq!(table.render_within("", 7), "a  tit…\n     r…");
     }
 }

@@ -15,8 +15,8 @@ fn the_demo_ends_in_agreement() {
         "Meadow Days",
         "75% confirmed",
         "Moon choir  ✗ conflicts with Fire show",
-        "✓ Ben's Fire show (request ",
-        "✗ Cleo's Moon choir (request ",
+        "✓ Ben's Fire show, request ",
+        "✗ Cleo's Moon choir, request ",
         "signatures checked",
         "equal: all three hold the same festival",
     ] {

@@ -178,9 +178,9 @@ impl Entry {
         match &remarks[..] {
             [] => String::new(),
             remarks if self.conflicts.is_empty() => {
-                style(format!("  ({})", remarks.join(", "))).dim().to_string()
+                style(format!("({})", remarks.join(", "))).dim().to_string()
             }
-            remarks => style(format!("  ✗ {}", remarks.join(", "))).red().to_string(),
+            remarks => style(format!("✗ {}", remarks.join(", "))).red().to_string(),
         }
     }
 }
@@ -216,7 +216,7 @@ pub(crate) fn for_people(entries: &[Entry]) -> String {
                 ),
                 short_places(&entry.places),
                 entry.state(),
-                format!("{title}{}", entry.remark(&titles)),
+                format!("{title}\n{}", entry.remark(&titles)),
             ]);
         }
         text.push_str(&table.render("  "));

@@ -171,7 +171,7 @@ fn found(ada: &mut Peer, schedule: &Schedule, now: Instant, out: Output) -> Resu
         ),
         format!(
             "her steward confirmed {} of {}",
-            signed.confirmed,
+            crate::output::grouped(signed.confirmed as u64),
             count(report.requests, "request")
         ),
     ]))?;

@@ -11,7 +11,7 @@ use super::{Contest, Meeting, peer::Peer, total};
 use crate::{
     commands::{fingerprint::hex, schedule},
     judge::Judgement,
-    output::{count, grouped},
+    output::{Table, count, grouped},
     time,
 };
 
@@ -36,21 +36,20 @@ pub(super) fn bullets(lines: &[String]) -> String {
 }
 
 pub(super) fn meetings(meetings: &[Meeting]) -> String {
-    let line = |meeting: &Meeting| {
-        format!(
-            "{}: {} bytes in {}, {} new to one of them, {} signatures checked",
-            meeting.between,
-            grouped(meeting.bytes),
-            count(usize::try_from(meeting.round_trips).unwrap_or(usize::MAX), "round trip"),
-            entries(meeting.entries),
-            grouped(meeting.signatures),
-        )
-    };
-    bullets(&meetings.iter().map(line).collect::<Vec<_>>())
-}
-
-fn entries(number: u64) -> String {
-    if number == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(number)) }
+    let mut table = Table::default();
+    for meeting in meetings {
+        let [trips, entries, signatures] =
+            [meeting.round_trips, meeting.entries, meeting.signatures].map(grouped);
+        let s = if meeting.round_trips == 1 { "" } else { "s" };
+        table.row([
+            format!("· {}", meeting.between),
+            format!("{:>9} bytes", grouped(meeting.bytes)),
+            format!("{trips} round trip{s}"),
+            format!("{entries:>3} new entries"),
+            format!("{signatures:>3} signatures checked"),
+        ]);
+    }
+    table.render("   ")
 }
 
 /// Lines in a frame.
@@ -159,7 +158,7 @@ impl Outcome {
     pub(super) fn why(&self) -> String {
         let line = |mark: String, who: &str, said: &Said| {
             format!(
-                "   {mark} {who} (request {}): {}. {}",
+                "   {mark} {who}, request {}: {}\n     {}",
                 said.request, said.name, said.explanation
             )
         };
