@@ -34,13 +34,16 @@ impl Programme {
             for at in 0..events {
                 let local: LocalId = format!("event{at}").parse().expect("a name");
                 let starts = i64::from(at) * HOUR / 3;
-                edit.put(&local, &Event {
-                    title: format!("Event {at}"),
-                    description: "What it is about, and for whom. ".repeat(10),
-                    starts: Some(Instant::from_millis(starts)),
-                    ends: Some(Instant::from_millis(starts + HOUR)),
-                    ..Event::default()
-                })?;
+                edit.put(
+                    &local,
+                    &Event {
+                        title: format!("Event {at}"),
+                        description: "What it is about, and for whom. ".repeat(10),
+                        starts: Some(Instant::from_millis(starts)),
+                        ends: Some(Instant::from_millis(starts + HOUR)),
+                        ..Event::default()
+                    },
+                )?;
             }
             Ok::<(), p2panda_core::EditError>(())
         });

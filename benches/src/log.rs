@@ -38,7 +38,8 @@ impl OneLog {
         let festival = Festival::found(&identity, &mut rng);
         replica.join(&festival).expect("memory does not fail");
         for at in 0..entries {
-            let local: LocalId = format!("event{}", at % entries.div_ceil(10)).parse().expect("a name");
+            let local: LocalId =
+                format!("event{}", at % entries.div_ceil(10)).parse().expect("a name");
             let title = format!("The {at}th title of an event");
             let event = Event { title, summary: "What it is about.".into(), ..Event::default() };
             let put = replica.edit(festival.id(), NOW, &mut rng, |edit| edit.put(&local, &event));

@@ -83,7 +83,9 @@ impl Bed {
                     victim.take(Input::Frame(frame));
                 }
                 1 => {
-                    let Some((&[high, low, value], rest)) = data.split_first_chunk() else { return };
+                    let Some((&[high, low, value], rest)) = data.split_first_chunk() else {
+                        return;
+                    };
                     data = rest;
                     let Some(frame) = peer.next() else { continue };
                     let mut frame = frame.to_vec();

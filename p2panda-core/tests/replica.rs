@@ -1,77 +1,19 @@
 //! Replicas that write, exchange and are opened again.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex};
+mod common;
 
+use common::*;
 use p2panda_core::{
-    AcceptError, Accepted, EditError, EntityId, Festival, FestivalId, Identity, LocalId, Replica,
-    Segment, SegmentError,
+    AcceptError, Accepted, EditError, EntityId, Identity, Replica, Segment, SegmentError,
     schema::{
-        Answer, Decision, Event, FestivalInfo, Instant, PolicySpec, Record, Request, Resource,
-        Span, Terms, Value, Withdrawal,
+        Answer, Decision, Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms,
+        Value, Withdrawal,
     },
-    store::{
-        Batch, CommitId, Entry, MemoryStore, NoResume, ResumeTokens, RuntimeDir, Store, StoreError,
-        Table,
-    },
+    store::NoResume,
 };
 use proptest::prelude::*;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
-
-const NOW: Instant = Instant::from_millis(1_700_000_000_000);
-
-fn rng(seed: u64) -> ChaCha20Rng {
-    ChaCha20Rng::seed_from_u64(seed)
-}
-
-fn replica(identity: &Identity) -> Replica {
-    Replica::open(Box::new(MemoryStore::new()), identity.clone(), Box::new(NoResume)).unwrap()
-}
-
-fn event(title: &str) -> Event {
-    Event {
-        title: title.into(),
-        starts: Some(Instant::from_millis(1_000_000)),
-        ends: Some(Instant::from_millis(2_000_000)),
-        ..Event::default()
-    }
-}
-
-fn put(
-    replica: &mut Replica,
-    festival: FestivalId,
-    local: &str,
-    entity: &Event,
-    rng: &mut ChaCha20Rng,
-) -> EntityId {
-    let local: LocalId = local.parse().unwrap();
-    replica.edit(festival, NOW, rng, |edit| edit.put(&local, entity)).unwrap()
-}
-
-/// Hands everything that `from` has and `to` lacks over; returns the number of segments.
-fn hand_over(from: &Replica, to: &mut Replica, festival: FestivalId) -> usize {
-    let mut segments = 0;
-    for (log, _) in from.logs(festival).unwrap() {
-        let descriptor = from.descriptor(&log.document).unwrap().unwrap();
-        let held = |to: &Replica| to.held(&log).unwrap().map_or(0, |tip| tip.length);
-        while let Some(segment) = from.segment(&log, held(to)).unwrap() {
-            to.accept(&descriptor, segment.into_segment()).unwrap();
-            segments += 1;
-        }
-    }
-    to.flush().unwrap();
-    segments
-}
-
-fn assert_equal(left: &Replica, right: &Replica) {
-    assert_eq!(left.fingerprint_logs().unwrap(), right.fingerprint_logs().unwrap(), "logs differ");
-    assert_eq!(left.fingerprint_view().unwrap(), right.fingerprint_view().unwrap(), "views differ");
-}
-
-fn festival_of(founder: &mut Replica, rng: &mut ChaCha20Rng) -> Festival {
-    let info = FestivalInfo { title: "Lake".into(), ..FestivalInfo::default() };
-    founder.create_festival(&info, NOW, rng).unwrap()
-}
+use rand_chacha::ChaCha20Rng;
 
 #[test]
 fn an_edit_is_seen_by_whoever_receives_it() {
@@ -315,75 +257,6 @@ fn refused_segments_leave_nothing_behind() {
     assert!(matches!(bob.accept(&descriptor, good), Ok(Accepted::Duplicate)));
 }
 
-/// A store that several openings share, as a file would be.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<MemoryStore>>);
-
-impl Store for Shared {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.lock().unwrap().get(table, key)
-    }
-    fn range(
-        &self,
-        table: Table,
-        start: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.0.lock().unwrap().range(table, start, end, limit)
-    }
-    fn commit(&mut self, batch: Batch) -> Result<CommitId, StoreError> {
-        self.0.lock().unwrap().commit(batch)
-    }
-    fn flush(&mut self) -> Result<(), StoreError> {
-        self.0.lock().unwrap().flush()
-    }
-    fn durable(&self) -> CommitId {
-        self.0.lock().unwrap().durable()
-    }
-}
-
-#[test]
-fn a_cleanly_closed_store_goes_on_with_its_log_and_any_doubt_starts_a_new_one() {
-    let mut rng = rng(10);
-    let identity = Identity::generate(&mut rng);
-    let folder = tempfile::tempdir().unwrap();
-    let store = Shared(Arc::new(Mutex::new(MemoryStore::new())));
-    let open = |store: &Shared| {
-        let resume: Box<dyn ResumeTokens> = Box::new(RuntimeDir::at(folder.path()));
-        Replica::open(Box::new(store.clone()), identity.clone(), resume).unwrap()
-    };
-    let mut ada = open(&store);
-    let festival = festival_of(&mut ada, &mut rng);
-    ada.close(&mut rng).unwrap();
-    for round in 0..5 {
-        let mut ada = open(&store);
-        if round % 2 == 0 {
-            put(&mut ada, festival.id(), "event", &event(&round.to_string()), &mut rng);
-        }
-        ada.close(&mut rng).unwrap();
-    }
-    let logs = |ada: &Replica| ada.logs(festival.id()).unwrap().len();
-    let mut ada = open(&store);
-    assert_eq!(logs(&ada), 1, "clean closes go on with one log");
-    let backup = Shared(Arc::new(Mutex::new(store.0.lock().unwrap().clone())));
-    put(&mut ada, festival.id(), "event", &event("before the crash"), &mut rng);
-    drop(ada); // unclean
-    let mut ada = open(&store);
-    put(&mut ada, festival.id(), "event", &event("after the crash"), &mut rng);
-    assert_eq!(logs(&ada), 2);
-    ada.close(&mut rng).unwrap();
-    let ada = open(&store);
-
-    // The backup's token was used up when the store was opened: no fork.
-    let mut restored = open(&backup);
-    put(&mut restored, festival.id(), "other", &event("written after a restore"), &mut rng);
-    assert_eq!(logs(&restored), 2);
-    hand_over(&ada, &mut restored, festival.id());
-    assert_eq!(logs(&restored), 3);
-    assert_eq!(restored.view(festival.id()).list::<Event>().unwrap().len(), 2);
-}
-
 #[test]
 fn a_thousand_entities_of_long_texts_fit_however_many_payloads_they_need() {
     let mut rng = rng(11);
@@ -432,31 +305,6 @@ fn forty_devices_that_wrote_apart_merge_into_one_document() {
     assert!(other.stopped_logs(festival.id()).unwrap().is_empty());
 }
 
-#[test]
-fn a_view_of_another_version_is_made_anew_from_the_logs() {
-    let mut rng = rng(13);
-    let identity = Identity::generate(&mut rng);
-    let store = Shared(Arc::new(Mutex::new(MemoryStore::new())));
-    let open =
-        || Replica::open(Box::new(store.clone()), identity.clone(), Box::new(NoResume)).unwrap();
-    let mut ada = open();
-    let festival = festival_of(&mut ada, &mut rng).id();
-    let id = put(&mut ada, festival, "opening", &event("Opening"), &mut rng);
-    let before = ada.fingerprint_view().unwrap();
-    drop(ada);
-    let mut damage = Batch::new();
-    damage.put(Table::Meta, b"view", 0_u32.to_be_bytes());
-    for (key, _) in store.range(Table::Rows, &[], None, 10).unwrap() {
-        damage.put(Table::Rows, key, b"what another version wrote");
-    }
-    damage.put(Table::Rows, b"a row that this version does not know", b"x");
-    store.clone().commit(damage).unwrap();
-    let ada = open();
-    assert_eq!(ada.fingerprint_view().unwrap(), before);
-    assert_eq!(ada.view(festival).schedule(None).unwrap(), [(id, event("Opening"))]);
-    assert_eq!(ada.view(festival).changes(0, 10).unwrap().len(), 2);
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Write { who: usize, entity: u8, title: u8 },
@@ -490,7 +338,7 @@ proptest! {
         let shared = Identity::generate(&mut rng);
         let identities = [shared.clone(), shared, Identity::generate(&mut rng)];
         let stores: Vec<Shared> =
-            (0..3).map(|_| Shared(Arc::new(Mutex::new(MemoryStore::new())))).collect();
+            (0..3).map(|_| Shared::new()).collect();
         let open = |who: usize| {
             Replica::open(Box::new(stores[who].clone()), identities[who].clone(), Box::new(NoResume)).unwrap()
         };

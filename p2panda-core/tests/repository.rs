@@ -1,5 +1,7 @@
 //! The rules of ARCHITECTURE.md that concern files: who may depend on whom, and who may name what.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
