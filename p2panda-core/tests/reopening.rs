@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use p2panda_core::{
-    Identity, Replica,
+    AcceptError, EditError, Identity, Replica,
     schema::Event,
     store::{Batch, NoResume, ResumeTokens, RuntimeDir, Store, Table},
 };
@@ -74,4 +74,71 @@ fn a_view_of_another_version_is_made_anew_from_the_logs() {
     assert_eq!(ada.fingerprint_view().unwrap(), before);
     assert_eq!(ada.view(festival).schedule(None).unwrap(), [(id, event("Opening"))]);
     assert_eq!(ada.view(festival).changes(0, 10).unwrap().len(), 2);
+}
+
+#[test]
+fn a_write_that_failed_leaves_no_token_for_an_older_incarnation() {
+    let mut rng = rng(14);
+    let identity = Identity::generate(&mut rng);
+    let folder = tempfile::tempdir().unwrap();
+    let open = |store: &Shared| {
+        let resume: Box<dyn ResumeTokens> = Box::new(RuntimeDir::at(folder.path()));
+        Replica::open(Box::new(store.clone()), identity.clone(), resume).unwrap()
+    };
+    let store = Shared::new();
+    let mut ada = open(&store);
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let backup = store.copy();
+    put(&mut ada, festival, "original", &event("a"), &mut rng);
+    ada.close(&mut rng).unwrap();
+    // The backup has no token, so its first write draws a fresh incarnation; but that fails once.
+    let mut restored = open(&backup);
+    backup.fail(true);
+    let failed: Result<(), EditError> =
+        restored.edit(festival, NOW, &mut rng, |edit| edit.create(&event("b")).map(drop));
+    assert!(matches!(failed, Err(EditError::Store(_))), "{failed:?}");
+    backup.fail(false);
+    restored.close(&mut rng).unwrap();
+    let mut restored = open(&backup);
+    put(&mut restored, festival, "restored", &event("b"), &mut rng);
+    assert_eq!(restored.logs(festival).unwrap().len(), 2);
+    let mut ada = open(&store);
+    hand_over(&restored, &mut ada, festival);
+    hand_over(&ada, &mut restored, festival);
+    assert_equal(&ada, &restored);
+}
+
+/// Tokens that can be claimed again and again, as after a memory snapshot of a machine.
+struct Always;
+
+impl ResumeTokens for Always {
+    fn leave(&mut self, _: &[u8; 16]) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn claim(&mut self, _: &[u8; 16]) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_device_that_meets_a_fork_of_its_own_log_goes_on_in_a_fresh_one() {
+    let mut rng = rng(15);
+    let identity = Identity::generate(&mut rng);
+    let open = |store: &Shared| {
+        Replica::open(Box::new(store.clone()), identity.clone(), Box::new(Always)).unwrap()
+    };
+    let store = Shared::new();
+    let mut ada = open(&store);
+    let festival = festival_of(&mut ada, &mut rng).id();
+    ada.close(&mut rng).unwrap();
+    let copy = store.copy();
+    let (mut ada, mut clone) = (open(&store), open(&copy));
+    put(&mut ada, festival, "a", &event("a"), &mut rng);
+    put(&mut clone, festival, "b", &event("b"), &mut rng);
+    let (log, _) = clone.logs(festival).unwrap()[0];
+    let descriptor = clone.descriptor(&log.document).unwrap().unwrap();
+    let segment = clone.segment(&log, 0).unwrap().unwrap().into_segment();
+    assert!(matches!(ada.accept(&descriptor, segment), Err(AcceptError::Fork { .. })));
+    put(&mut ada, festival, "c", &event("c"), &mut rng);
+    assert_eq!(ada.logs(festival).unwrap().len(), 2);
 }

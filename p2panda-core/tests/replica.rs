@@ -7,8 +7,7 @@ use common::*;
 use p2panda_core::{
     AcceptError, Accepted, EditError, EntityId, Identity, Replica, Segment, SegmentError,
     schema::{
-        Answer, Decision, Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms,
-        Value, Withdrawal,
+        Answer, Decision, Event, PolicySpec, Record, Request, Resource, Terms, Value, Withdrawal,
     },
     store::NoResume,
 };
@@ -137,10 +136,6 @@ fn nobody_writes_into_anothers_document() {
     let result: Result<(), EditError> =
         bob.edit(festival.id(), NOW, &mut rng, |edit| edit.set(&id, &["title"], "mine".into()));
     assert!(matches!(result, Err(EditError::NotYours(_))), "{result:?}");
-}
-
-fn span(starts: i64, ends: i64) -> Span {
-    Span::new(Instant::from_millis(starts), Instant::from_millis(ends)).unwrap()
 }
 
 #[test]

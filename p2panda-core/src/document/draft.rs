@@ -1,7 +1,7 @@
 //! Writing: turns edits into payloads, which then pass the gate like everybody else's.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     num::NonZeroU64,
 };
 
@@ -15,7 +15,7 @@ use super::{
     Document,
     gate::{MAX_DEPTH, MAX_KEY, actor},
     index::{Map, Op, Written},
-    scan::{MAX_DEPENDENCIES, MAX_OPERATIONS},
+    scan::{MAX_ACTORS, MAX_DEPENDENCIES, MAX_OPERATIONS},
 };
 use crate::{
     id::{Incarnation, LocalId},
@@ -25,10 +25,19 @@ use crate::{
 /// The largest text or byte string of one field, in bytes.
 pub(crate) const MAX_SCALAR: usize = 32 * 1024;
 
-/// A change is closed before its values exceed this, which keeps payloads below their limit.
+/// A change is closed when it has become this large.
 const CHANGE_BYTES: usize = 20 * 1024;
 
-/// Room for the operations of one more write before the limit of a change.
+/// A step that would make a change larger than this goes into the next one. By this estimate any
+/// step fits alone, and what fits stays below the limit of a payload.
+const CHANGE_BYTES_MAX: usize = 57 * 1024;
+
+/// What an operation costs besides its key and value, and what naming another actor costs.
+const OPERATION_BYTES: usize = 16;
+const OVERWRITE_BYTES: usize = 8;
+const ACTOR_BYTES: usize = 41;
+
+/// A change is closed when it has this many operations.
 const CHANGE_OPERATIONS: usize = 2048;
 
 /// One step of an edit of a document.
@@ -187,13 +196,18 @@ impl Document {
             incarnation,
             writer,
             next: past.max_op + 1,
-            bytes: 0,
+            size: Size::default(),
             operations: Vec::new(),
             standing: HashMap::new(),
+            undo: Vec::new(),
+            actors: HashSet::new(),
         };
         while !folding && !change.is_full() {
             let Some(step) = draft.0.pop_front() else { break };
-            change.write(step);
+            if let Some(step) = change.write(step) {
+                draft.0.push_front(step);
+                break;
+            }
         }
         let sequence = self.length(&incarnation) + 1;
         let operations = change.operations;
@@ -222,30 +236,70 @@ struct Writing<'a> {
     incarnation: Incarnation,
     writer: usize,
     next: u64,
-    bytes: usize,
+    size: Size,
     operations: Vec<ChangeOp>,
-    /// What stands at the places that this change has written: operation, and whether it is a map.
-    standing: HashMap<(Map, SmolStr), Vec<(Op, bool)>>,
+    /// What stands at the places that this change has written.
+    standing: HashMap<Place, Vec<Standing>>,
+    /// What stood at places before the present step.
+    undo: Vec<(Place, Option<Vec<Standing>>)>,
+    /// The other writers that the operations name.
+    actors: HashSet<usize>,
+}
+
+type Place = (Map, SmolStr);
+
+/// An operation that stands at a place, and whether it is a map.
+type Standing = (Op, bool);
+
+/// What a change has come to, by estimate.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    bytes: usize,
+    overwrites: usize,
 }
 
 impl Writing<'_> {
     fn is_full(&self) -> bool {
-        let limit = usize::try_from(MAX_OPERATIONS).unwrap_or(usize::MAX);
-        debug_assert!(CHANGE_OPERATIONS + MAX_DEPTH < limit, "one more write always fits");
-        self.bytes > CHANGE_BYTES || self.operations.len() > CHANGE_OPERATIONS
+        self.size.bytes > CHANGE_BYTES || self.operations.len() > CHANGE_OPERATIONS
     }
 
-    fn write(&mut self, step: Step) {
-        match step {
-            Step::Put(local, path, value) => self.put(&local, &path, value),
-            Step::Delete(local, path) => self.delete(&local, &path),
+    /// Writes a step, or gives it back where the change has no room for it.
+    fn write(&mut self, step: Step) -> Option<Step> {
+        let (operations, next, size) = (self.operations.len(), self.next, self.size);
+        let actors = self.actors.clone();
+        self.undo.clear();
+        match &step {
+            Step::Put(local, path, value) => self.put(local, path, value.clone()),
+            Step::Delete(local, path) => self.delete(local, path),
             Step::Record(local, content) => {
                 let place = (None, SmolStr::from(local.as_str()));
                 if self.standing(&place).is_empty() {
-                    self.emit(place, OpType::Put(ScalarValue::Bytes(content)), vec![]);
+                    self.emit(place, OpType::Put(ScalarValue::Bytes(content.clone())), vec![]);
                 }
             }
         }
+        if operations == 0 || self.fits() {
+            return None;
+        }
+        self.operations.truncate(operations);
+        self.next = next;
+        self.size = size;
+        self.actors = actors;
+        for (place, standing) in std::mem::take(&mut self.undo).into_iter().rev() {
+            match standing {
+                Some(standing) => self.standing.insert(place, standing),
+                None => self.standing.remove(&place),
+            };
+        }
+        Some(step)
+    }
+
+    fn fits(&self) -> bool {
+        let limit = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        self.size.bytes <= CHANGE_BYTES_MAX
+            && self.operations.len() <= limit(MAX_OPERATIONS)
+            && self.size.overwrites <= limit(MAX_OPERATIONS)
+            && self.actors.len() <= limit(MAX_ACTORS)
     }
 
     fn put(&mut self, local: &LocalId, path: &[SmolStr], value: Option<ScalarValue>) {
@@ -263,15 +317,19 @@ impl Writing<'_> {
         }
     }
 
-    /// The winning map at a place, made where there is none.
-    fn open_map(&mut self, place: (Map, SmolStr)) -> Op {
+    /// The map that wins at a place, made where none does.
+    fn open_map(&mut self, place: Place) -> Op {
         let standing = self.standing(&place);
-        let maps = standing.iter().filter_map(|(op, is_map)| is_map.then_some(*op));
-        let winner = maps.max_by(|left, right| self.order(left).cmp(&self.order(right)));
-        winner.unwrap_or_else(|| {
-            let overwrites = standing.into_iter().map(|(op, _)| op).collect();
-            self.emit(place, OpType::Make(ObjType::Map), overwrites)
-        })
+        let winner = standing
+            .iter()
+            .max_by(|(left, _), (right, _)| self.order(left).cmp(&self.order(right)));
+        match winner {
+            Some((op, true)) => *op,
+            _ => {
+                let overwrites = standing.into_iter().map(|(op, _)| op).collect();
+                self.emit(place, OpType::Make(ObjType::Map), overwrites)
+            }
+        }
     }
 
     /// Deletes what stands at a path, in every map that is read as part of it.
@@ -293,22 +351,30 @@ impl Writing<'_> {
         }
     }
 
-    fn standing(&self, place: &(Map, SmolStr)) -> Vec<(Op, bool)> {
+    fn standing(&self, place: &Place) -> Vec<Standing> {
         self.standing.get(place).cloned().unwrap_or_else(|| {
             let written = self.document.index.standing_now(place.0, &place.1);
             written.map(|Written { op, is_map, .. }| (*op, *is_map)).collect()
         })
     }
 
-    fn emit(&mut self, place: (Map, SmolStr), action: OpType, overwrites: Vec<Op>) -> Op {
+    fn emit(&mut self, place: Place, action: OpType, overwrites: Vec<Op>) -> Op {
         let op = Op { counter: self.next, writer: self.writer };
         self.next += 1;
-        self.bytes += place.1.len() + 4 * overwrites.len() + 4;
-        if let OpType::Put(ScalarValue::Str(text)) = &action {
-            self.bytes += text.len();
-        } else if let OpType::Put(ScalarValue::Bytes(bytes)) = &action {
-            self.bytes += bytes.len();
-        }
+        let value = match &action {
+            OpType::Put(ScalarValue::Str(text)) => text.len(),
+            OpType::Put(ScalarValue::Bytes(bytes)) => bytes.len(),
+            _ => 10, // the longest integer
+        };
+        let named = overwrites.iter().chain(&place.0).map(|op| op.writer);
+        let new = named.filter(|writer| *writer != self.writer && self.actors.insert(*writer));
+        let actors = new.count();
+        self.size.overwrites += overwrites.len();
+        self.size.bytes += place.1.len()
+            + value
+            + OPERATION_BYTES
+            + OVERWRITE_BYTES * overwrites.len()
+            + ACTOR_BYTES * actors;
         let stands = match &action {
             OpType::Delete => vec![],
             OpType::Make(_) => vec![(op, true)],
@@ -321,7 +387,8 @@ impl Writing<'_> {
             pred: overwrites.into_iter().map(|op| self.id(op)).collect(),
             insert: false,
         });
-        self.standing.insert(place, stands);
+        let before = self.standing.insert(place.clone(), stands);
+        self.undo.push((place, before));
         op
     }
 

@@ -11,8 +11,9 @@ pub(super) const MAX_OPERATIONS: u64 = 4096;
 /// The most dependencies of one change: its own previous change and 31 other heads.
 pub(super) const MAX_DEPENDENCIES: u64 = 32;
 
-/// The most other actors that one change names.
-const MAX_ACTORS: u64 = 64;
+/// The most other actors that one change names: with the largest scalar beside them, a change
+/// still fits into a payload.
+pub(super) const MAX_ACTORS: u64 = 448;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE_CHUNK: u8 = 1;

@@ -74,16 +74,24 @@ impl Replica {
         if segment.from > held.length {
             return Err(AcceptError::Gap { held: held.length });
         }
-        let start = match self.chain_at(&log, segment.from)? {
-            Some(chain) => Tip { length: segment.from, chain },
-            None => return Err(AcceptError::Gap { held: held.length }),
+        let start = if segment.from == held.length {
+            held
+        } else {
+            let chain = self.chain_at(&log, segment.from)?;
+            let chain = chain.ok_or(AcceptError::Gap { held: held.length })?;
+            Tip { length: segment.from, chain }
         };
         let end = segment.end(&start)?;
-        let known = self.chain_at(&log, end.length)?;
+        let known = if end.length > held.length { None } else { self.chain_at(&log, end.length)? };
         if known == Some(end.chain) {
             return Ok(Accepted::Duplicate); // its head was verified when it first came
         }
         let verified = segment.verify(&start, &descriptor.user)?;
+        if Some(log.incarnation) == self.incarnation && descriptor.user == self.user() {
+            // Our own incarnation went on elsewhere: whatever came of it, draw a fresh one.
+            self.incarnation = None;
+            self.unused_token = None;
+        }
         if known.is_some() {
             return Err(AcceptError::Fork { length: end.length });
         }
@@ -92,11 +100,6 @@ impl Replica {
         let new = verified.skip(overlap).ok_or(fork)?;
         if *new.start() != held {
             return Err(AcceptError::Fork { length: held.length });
-        }
-        if Some(log.incarnation) == self.incarnation && descriptor.user == self.user() {
-            // Our own incarnation went on elsewhere: adopt its entries and draw a fresh one.
-            self.incarnation = None;
-            self.unused_token = None;
         }
         let entries = new.payloads().len() as u64;
         let mut batch = Batch::new();
@@ -148,11 +151,7 @@ pub(super) fn store_segment(
     state: Option<LogState>,
 ) -> LogState {
     let tip = segment.head().tip();
-    batch.put(
-        Table::Segments,
-        segment_key(segment.log(), segment.start().length),
-        segment.to_stored(),
-    );
+    batch.put(Table::Segments, segment_key(segment.log(), tip.length), segment.to_stored());
     LogState {
         length: tip.length,
         chain: tip.chain,

@@ -17,7 +17,7 @@ use crate::{
     },
     schema::{
         Decision, Entity, Fields, Instant, MAX_RECORD, Malformed, Record, Release, Request, Value,
-        Withdrawal, read_fields, write_fields,
+        Withdrawal, field_names, read_fields, write_fields,
     },
     store::{Batch, StoreError, Table},
     view::{
@@ -120,7 +120,7 @@ impl Replica {
         let drafts: Vec<_> = drafts.into_iter().filter(|(_, draft)| !draft.is_empty()).collect();
         let mut batch = Batch::new();
         let mut grown = Vec::new();
-        let mut cursor = None;
+        let mut rows_from = None;
         let mut documents = Vec::new();
         for (label, draft) in drafts {
             let descriptor = DocumentDescriptor { festival, user: self.user(), label };
@@ -151,20 +151,22 @@ impl Replica {
             }
             let state = self.sign(&mut batch, *log, state, payloads)?;
             put_state(&mut batch, festival, log, &state);
-            let mut rows = RowWriter::new(&*self.store, &mut batch, festival, cursor)?;
+            let mut rows = RowWriter::new(&*self.store, &mut batch, festival, rows_from)?;
             for local in &touched {
                 let row = cached.document.read(local);
                 let row = row.map(|content| row_of(descriptor.user, content));
                 rows.write(log.document, local, row.as_ref())?;
             }
-            cursor = Some(rows.finish());
+            rows_from = Some(rows.finish());
             grown.push((festival, *log, before));
         }
         if !grown.is_empty() {
             batch.put(Table::Meta, INCARNATION_KEY, *incarnation.as_bytes());
-            self.incarnation = Some(incarnation);
             self.unused_token = None;
+            // In doubt after a failure, the next edit draws a fresh incarnation.
+            self.incarnation = None;
             self.commit(batch, &grown)?;
+            self.incarnation = Some(incarnation);
         }
         for (_, log, _, cached) in documents {
             self.cache(log.document, cached);
@@ -246,13 +248,18 @@ impl Edit<'_> {
         let id = EntityId::new(self.document(&self.label)?, local.clone());
         self.check_entity(&id)?;
         let mut new = write_fields(entity)?;
+        read_fields::<E>(&new)?; // what nobody could read back is not written
         new.insert("kind".to_owned(), E::KIND.into());
         let present = self.present(&id)?;
         let known = match &present {
             Some(fields) => {
                 // What the type would write of what stands: fields beyond it are not its own.
-                let mut known =
-                    read_fields::<E>(fields).and_then(|old| write_fields(&old)).unwrap_or_default();
+                let read = read_fields::<E>(fields).and_then(|old| write_fields(&old));
+                let mut known = read.unwrap_or_else(|_| {
+                    let mut own = fields.clone();
+                    own.retain(|name, _| field_names::<E>().contains(&name.as_str()));
+                    own
+                });
                 known.extend(fields.get("kind").map(|kind| ("kind".to_owned(), kind.clone())));
                 known
             }
@@ -278,6 +285,9 @@ impl Edit<'_> {
     /// [`EditError`].
     pub fn set(&mut self, id: &EntityId, path: &[&str], value: Value) -> Result<(), EditError> {
         self.check_entity(id)?;
+        if path.is_empty() && !matches!(value, Value::Map(_)) {
+            return Err(Malformed("an entity is a map of fields".to_owned()).into());
+        }
         self.in_document_of(id, |edit| edit.write(id, path, Some(value)))
     }
 
@@ -354,8 +364,11 @@ impl Edit<'_> {
         id: &EntityId,
         run: impl FnOnce(&mut Self) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        let label = if self.document(&self.label)? == id.document {
-            self.label.clone()
+        let mut used = std::iter::once(&self.label).chain(self.drafts.keys());
+        let label = if let Some(label) =
+            used.find(|label| self.document(label).is_ok_and(|document| document == id.document))
+        {
+            label.clone()
         } else {
             let descriptor = self.view.descriptor(&id.document)?;
             let own =
@@ -400,12 +413,33 @@ fn decisions_label(resource: &EntityId) -> String {
     format!("decisions/{}", to_text(&hash(Domain::Record, resource.to_string().as_bytes())))
 }
 
+/// Merges a map into a field, as the document does.
+fn merge(into: &mut Fields, name: &str, new: Fields) {
+    let field = into.entry(name.to_owned()).or_insert(Value::Null);
+    if !matches!(field, Value::Map(_)) {
+        *field = Value::Map(Fields::new());
+    }
+    let Value::Map(old) = field else { return };
+    for (name, value) in new {
+        match value {
+            Value::Map(new) => merge(old, &name, new),
+            value => drop(old.insert(name, value)),
+        }
+    }
+}
+
 type Step = (Vec<String>, Option<Value>);
 
 /// The steps from one set of fields to another.
 fn differences(old: &Fields, new: &Fields, path: &mut Vec<String>, steps: &mut Vec<Step>) {
-    for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        steps.push(([&path[..], std::slice::from_ref(name)].concat(), None));
+    for (name, value) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
+        path.push(name.clone());
+        match value {
+            // An emptied set loses its items, not those that another device adds meanwhile.
+            Value::Map(items) if is_set(items) => differences(items, &Fields::new(), path, steps),
+            _ => steps.push((path.clone(), None)),
+        }
+        path.pop();
     }
     for (name, value) in new {
         path.push(name.clone());
@@ -416,6 +450,10 @@ fn differences(old: &Fields, new: &Fields, path: &mut Vec<String>, steps: &mut V
         }
         path.pop();
     }
+}
+
+fn is_set(items: &Fields) -> bool {
+    items.values().all(|value| *value == Value::Bool(true))
 }
 
 fn apply(fields: &mut Fields, path: &[&str], value: Option<Value>) {
@@ -433,13 +471,7 @@ fn apply(fields: &mut Fields, path: &[&str], value: Option<Value>) {
         at = map;
     }
     match value {
-        Some(Value::Map(new)) => {
-            if let Some(Value::Map(old)) = at.get_mut(*last) {
-                old.extend(new);
-            } else {
-                at.insert((*last).to_owned(), Value::Map(new));
-            }
-        }
+        Some(Value::Map(new)) => merge(at, last, new),
         Some(value) => {
             at.insert((*last).to_owned(), value);
         }

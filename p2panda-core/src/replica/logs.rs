@@ -6,11 +6,13 @@ use crate::{
     identity::Signature,
     log::{BLOCK, Chain, MAX_SEGMENT, SignedHead, StoredSegment, Tip, VerifiedSegment},
     replica::{Replica, damaged},
-    store::{StoreError, Table},
+    store::{StoreError, Table, prefix_end},
 };
 
-pub(super) fn segment_key(log: &LogId, from: u64) -> Vec<u8> {
-    [&log.to_bytes()[..], &from.to_be_bytes()].concat()
+/// A segment's key: its log and the length at its end, so that the segment that holds an entry
+/// is the first one after it.
+pub(super) fn segment_key(log: &LogId, end: u64) -> Vec<u8> {
+    [&log.to_bytes()[..], &end.to_be_bytes()].concat()
 }
 
 /// A stored segment with where it starts.
@@ -118,19 +120,17 @@ impl Replica {
 
     /// The stored segment that holds an entry.
     fn segment_with(&self, log: &LogId, entry: u64) -> Result<Option<Held>, StoreError> {
-        // Segments never cross a block, so the one that holds the entry starts within its block.
-        let first = entry / BLOCK * BLOCK;
-        let (start, end) = (segment_key(log, first), segment_key(log, entry + 1));
-        let limit = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+        let (start, end) = (segment_key(log, entry + 1), prefix_end(&log.to_bytes()));
         let Some((key, bytes)) =
-            self.store.range(Table::Segments, &start, Some(&end), limit)?.pop()
+            self.store.range(Table::Segments, &start, end.as_deref(), 1)?.pop()
         else {
             return Ok(None);
         };
-        let from = key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-        let from = from.ok_or_else(|| damaged("a segment's key is too short"))?;
-        let held = Held { from, segment: StoredSegment::from_bytes(&bytes).map_err(damaged)? };
-        Ok((entry < held.end()).then_some(held))
+        let segment = StoredSegment::from_bytes(&bytes).map_err(damaged)?;
+        let end = key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        let from = end.and_then(|end| end.checked_sub(segment.payloads().len() as u64));
+        let from = from.ok_or_else(|| damaged("a segment's key is malformed"))?;
+        Ok((from <= entry).then_some(Held { from, segment }))
     }
 
     /// The entries of a log from one length to another.

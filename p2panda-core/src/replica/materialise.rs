@@ -1,11 +1,11 @@
 //! From logs to documents to rows: offers entries to their document's gate and writes what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::{
     document::{Document, Outcome},
     id::{DocumentId, FestivalId, LocalId, LogId},
-    log::{DocumentDescriptor, VerifiedSegment},
+    log::{BLOCK, DocumentDescriptor, VerifiedSegment},
     replica::{
         CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped, accept::put_state, log_of_key,
         read_state,
@@ -13,6 +13,19 @@ use crate::{
     store::{Batch, StoreError, Table, prefix_end},
     view::rows::{RowWriter, row_of},
 };
+
+/// A log that waits, with its next entries.
+struct Waiting {
+    log: LogId,
+    state: LogState,
+    next: VecDeque<Vec<u8>>,
+}
+
+impl Waiting {
+    const fn new(log: LogId, state: LogState) -> Self {
+        Self { log, state, next: VecDeque::new() }
+    }
+}
 
 impl Replica {
     /// Offers a log's new entries, and whatever waited for them, to their document. Adds the
@@ -31,13 +44,13 @@ impl Replica {
         let mut touched = BTreeSet::new();
 
         let mut states = vec![];
-        if matches!(state.stopped, Some(Stopped::Refused(_) | Stopped::Failed)) {
+        if state.stopped.is_some() {
+            // What stopped it stands before the new entries, so they change nothing.
             states.push((log, state));
         } else {
             let first = state.materialised;
-            let mut payloads = self.payloads(&log, first, new.start().length)?;
-            payloads.extend_from_slice(new.payloads());
-            let mut waiting: Option<Vec<(LogId, LogState)>> = None;
+            let payloads = new.payloads();
+            let mut waiting: Option<Vec<Waiting>> = None;
             loop {
                 let before = state.materialised;
                 let done = usize::try_from(before - first).unwrap_or(usize::MAX);
@@ -54,7 +67,8 @@ impl Replica {
                 }
             }
             states.push((log, state));
-            states.extend(waiting.unwrap_or_default());
+            let waiting = waiting.unwrap_or_default().into_iter();
+            states.extend(waiting.map(|waiting| (waiting.log, waiting.state)));
         }
         if let Err(error) = document.settle() {
             // The gate let something through that Automerge refuses: keep the entries, show the
@@ -92,39 +106,60 @@ impl Replica {
     }
 
     /// The other logs of a log's document that wait for something.
-    fn waiting_logs(
-        &self,
-        festival: FestivalId,
-        log: &LogId,
-    ) -> Result<Vec<(LogId, LogState)>, StoreError> {
-        let mut logs = self.document_logs(festival, &log.document)?;
-        logs.retain(|(other, state)| other != log && state.stopped == Some(Stopped::Waiting));
-        Ok(logs)
+    fn waiting_logs(&self, festival: FestivalId, log: &LogId) -> Result<Vec<Waiting>, StoreError> {
+        let logs = self.document_logs(festival, &log.document)?.into_iter();
+        let logs = logs.filter(|(other, _)| other != log);
+        let waits = |state: &LogState| state.stopped == Some(Stopped::Waiting);
+        Ok(logs
+            .filter(|(_, state)| waits(state))
+            .map(|(log, state)| Waiting::new(log, state))
+            .collect())
     }
 
     /// Tries logs that wait, until none gets further; whether any did.
     fn advance_waiting(
         &self,
         document: &mut Document,
-        waiting: &mut [(LogId, LogState)],
+        waiting: &mut [Waiting],
         touched: &mut BTreeSet<LocalId>,
     ) -> Result<bool, StoreError> {
         let mut any = false;
         loop {
             let mut progress = false;
-            for (log, state) in waiting.iter_mut() {
-                let before = state.materialised;
-                if state.stopped == Some(Stopped::Waiting) {
-                    let payloads = self.payloads(log, before, state.length)?;
-                    advance(document, log, state, payloads.iter(), touched);
-                    progress |= state.materialised > before;
-                }
+            for waiting in waiting.iter_mut() {
+                progress |= self.advance_one(document, waiting, touched)?;
             }
             any |= progress;
             if !progress {
                 return Ok(any);
             }
         }
+    }
+
+    /// Tries a log that waits; whether it got further.
+    fn advance_one(
+        &self,
+        document: &mut Document,
+        Waiting { log, state, next }: &mut Waiting,
+        touched: &mut BTreeSet<LocalId>,
+    ) -> Result<bool, StoreError> {
+        let first = state.materialised;
+        while state.materialised < state.length
+            && !matches!(state.stopped, Some(Stopped::Refused(_)))
+        {
+            if next.is_empty() {
+                let to = state.length.min(state.materialised + BLOCK);
+                *next = self.payloads(log, state.materialised, to)?.into();
+            }
+            let before = state.materialised;
+            advance(document, log, state, next.iter(), touched);
+            let done = usize::try_from(state.materialised - before).unwrap_or(usize::MAX);
+            next.drain(..done.min(next.len()));
+            if state.stopped.is_some() {
+                break;
+            }
+        }
+        Ok(state.materialised > first)
     }
 
     fn document_logs(

@@ -31,7 +31,7 @@ const RESUME_KEY: &[u8] = b"resume";
 const USER_KEY: &[u8] = b"user";
 
 /// The most documents kept in memory at once.
-const CACHED_DOCUMENTS: usize = 128;
+const CACHED_DOCUMENTS: usize = 512;
 
 /// How many changed logs are remembered for followers; who falls further behind looks at all.
 const RECENT_LOGS: usize = 4096;
@@ -170,6 +170,9 @@ impl Replica {
                 rng.fill_bytes(&mut token);
                 let mut batch = Batch::new();
                 batch.put(Table::Meta, RESUME_KEY, token);
+                // The token vouches for this incarnation, whatever the store says of others.
+                let incarnation = self.incarnation.map(|incarnation| *incarnation.as_bytes());
+                batch.put(Table::Meta, INCARNATION_KEY, incarnation.unwrap_or_default());
                 self.store.commit(batch)?;
                 self.dirty = true;
                 token

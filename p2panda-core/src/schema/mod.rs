@@ -12,4 +12,5 @@ pub use record::{
     Answer, Decision, MAX_POLICY, MAX_RECORD, PolicyHash, PolicySpec, Record, Release, Request,
     Span, Terms, Withdrawal,
 };
+pub(crate) use value::field_names;
 pub use value::{Fields, Instant, Malformed, Value, read_fields, text_set, write_fields};

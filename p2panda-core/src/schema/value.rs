@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use cbor2::Value as Cbor;
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _, Visitor},
 };
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z. In serde's data model a list of one integer,
@@ -126,6 +127,39 @@ pub fn write_fields<T: Serialize>(value: &T) -> Result<Fields, Malformed> {
     match Value::from_cbor(Cbor::serialized(value).map_err(malformed)?)? {
         Value::Map(fields) => Ok(fields),
         _ => Err(Malformed("an entity is a struct or map".to_owned())),
+    }
+}
+
+/// The fields that a struct reads, by name; empty for other types.
+pub(crate) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &[&str] = &[];
+    // Reading ends, with an error, as soon as the type has said what it is.
+    drop(T::deserialize(FieldNames(&mut names)));
+    names
+}
+
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(Self::Error::custom("not a struct"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 

@@ -122,13 +122,16 @@ impl<'a> View<'a> {
     /// [`StoreError`].
     pub fn schedule(&self, span: Option<Span>) -> Result<Vec<(EntityId, Event)>, StoreError> {
         let mut found = Vec::new();
-        for (index, back) in [(IndexOf::Start, LONG_EVENT_MS), (IndexOf::LongStart, i64::MAX)] {
+        for (index, back) in [(IndexOf::Start, Some(LONG_EVENT_MS)), (IndexOf::LongStart, None)] {
             let prefix = index_prefix(index, self.festival, &[]);
             let bound = |millis: i64| [&prefix[..], &ordered(millis)].concat();
             let (start, end) = match span {
                 None => (prefix.clone(), prefix_end(&prefix)),
                 Some(span) => (
-                    bound(span.starts.millis().saturating_sub(back)),
+                    back.map_or_else(
+                        || prefix.clone(),
+                        |back| bound(span.starts.millis().saturating_sub(back)),
+                    ),
                     Some(bound(span.ends.millis())),
                 ),
             };

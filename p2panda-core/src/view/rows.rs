@@ -209,6 +209,13 @@ pub(super) fn arrival(
     Ok(store.get(Table::Index, &key)?.and_then(|bytes| read_u64(&bytes, 8)))
 }
 
+/// The cursors that a batch has used so far: all its rows arrive together, at the first.
+#[derive(Clone, Copy)]
+pub(crate) struct Written {
+    first: u64,
+    next: u64,
+}
+
 /// Writes changed rows with everything that follows from them.
 pub(crate) struct RowWriter<'a> {
     store: &'a dyn Store,
@@ -219,18 +226,21 @@ pub(crate) struct RowWriter<'a> {
 }
 
 impl<'a> RowWriter<'a> {
-    /// Starts writing; `batch` must not hold another writer's rows of the festival.
+    /// Starts writing, or goes on after what another writer wrote into the same batch.
     pub(crate) fn new(
         store: &'a dyn Store,
         batch: &'a mut Batch,
         festival: FestivalId,
-        next: Option<u64>,
+        before: Option<Written>,
     ) -> Result<Self, StoreError> {
-        let next = match next {
-            Some(next) => next,
-            None => feed_end(store, festival)? + 1,
+        let Written { first, next } = match before {
+            Some(before) => before,
+            None => {
+                let next = feed_end(store, festival)? + 1;
+                Written { first: next, next }
+            }
         };
-        Ok(Self { store, batch, festival, first: next, next })
+        Ok(Self { store, batch, festival, first, next })
     }
 
     /// Sets a row, or deletes it where there is none any more. Rows that did not change stay as
@@ -283,12 +293,12 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    /// Writes the feed's counter; returns the cursor that the next writer of this batch starts at.
-    pub(crate) fn finish(self) -> u64 {
+    /// Writes the feed's counter; the next writer of this batch goes on from what is returned.
+    pub(crate) fn finish(self) -> Written {
         if self.next > self.first {
             let end = self.next - 1;
             self.batch.put(Table::Meta, counter_key(self.festival), end.to_be_bytes());
         }
-        self.next
+        Written { first: self.first, next: self.next }
     }
 }

@@ -1,11 +1,14 @@
 //! Replicas in memory, and what tests do with them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use p2panda_core::{
     EntityId, Festival, FestivalId, Identity, LocalId, Replica,
-    schema::{Event, FestivalInfo, Instant},
+    schema::{Event, FestivalInfo, Instant, Span},
     store::{Batch, CommitId, Entry, MemoryStore, NoResume, Store, StoreError, Table},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -67,16 +70,21 @@ pub fn festival_of(founder: &mut Replica, rng: &mut ChaCha20Rng) -> Festival {
 
 /// A store that several openings share, as a file would be.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<MemoryStore>>);
+pub struct Shared(Arc<Mutex<MemoryStore>>, Arc<AtomicBool>);
 
 impl Shared {
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(MemoryStore::new())))
+        Self(Arc::new(Mutex::new(MemoryStore::new())), Arc::default())
     }
 
     /// What a backup of the file would hold.
     pub fn copy(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())), Arc::default())
+    }
+
+    /// Whether commits fail from here on, as on a full disk.
+    pub fn fail(&self, fails: bool) {
+        self.1.store(fails, Ordering::SeqCst);
     }
 }
 
@@ -94,6 +102,9 @@ impl Store for Shared {
         self.0.lock().unwrap().range(table, start, end, limit)
     }
     fn commit(&mut self, batch: Batch) -> Result<CommitId, StoreError> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(StoreError::Io("the disk is full".into()));
+        }
         self.0.lock().unwrap().commit(batch)
     }
     fn flush(&mut self) -> Result<(), StoreError> {
@@ -102,4 +113,8 @@ impl Store for Shared {
     fn durable(&self) -> CommitId {
         self.0.lock().unwrap().durable()
     }
+}
+
+pub fn span(starts: i64, ends: i64) -> Span {
+    Span::new(Instant::from_millis(starts), Instant::from_millis(ends)).unwrap()
 }
