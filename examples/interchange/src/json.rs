@@ -4,7 +4,7 @@
 //! or array is opened only where something is wanted of it, so many entries and
 //! no more, and what is not understood is kept as the text it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,8 +13,28 @@ use serde_json::value::RawValue;
 use crate::limits;
 use crate::report::Report;
 
-/// The members of an object in their order, or why it cannot be opened.
+/// The members of an object in their order, or why it cannot be opened. Of those with one name
+/// the last counts, as with most readers.
 pub(crate) fn members(raw: &RawValue, limit: usize) -> Result<Vec<(String, &RawValue)>, String> {
+    let mut places = HashMap::new();
+    let mut members: Vec<(String, &RawValue)> = Vec::new();
+    for (name, value) in all_members(raw, limit)? {
+        match places.get(&name) {
+            Some(place) => members[*place] = (name, value),
+            None => {
+                places.insert(name.clone(), members.len());
+                members.push((name, value));
+            }
+        }
+    }
+    Ok(members)
+}
+
+/// The members of an object in their order, however often one name comes.
+pub(crate) fn all_members(
+    raw: &RawValue,
+    limit: usize,
+) -> Result<Vec<(String, &RawValue)>, String> {
     if !raw.get().starts_with('{') {
         return Err("it is not an object".into());
     }

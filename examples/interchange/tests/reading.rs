@@ -194,3 +194,13 @@ fn an_id_depends_on_source_and_guid_and_on_nothing_else() {
     assert_eq!(id, expected);
     assert_eq!(id, "f6nf6jmnemjmenzt", "ids never change");
 }
+
+#[test]
+fn of_a_name_that_comes_twice_in_an_object_the_last_counts() {
+    let (schedule, _) = parse(&fixture("twice.json"));
+    assert_eq!(schedule.title, "");
+    assert!(schedule.extra.contains_key("/schedule/conference/title"));
+    let written = frab::write(&schedule);
+    let (again, skipped) = frab::parse(&written, &ParseOptions::default()).unwrap();
+    assert_eq!((again, skipped), (schedule, vec![]));
+}

@@ -246,7 +246,7 @@ impl Reader {
         date: Option<Date>,
         seen: &mut Seen,
     ) -> Result<(), ParseError> {
-        let rooms = match json::members(raw, limits::ROOMS) {
+        let rooms = match json::all_members(raw, limits::ROOMS) {
             Ok(rooms) => rooms,
             Err(why) => {
                 self.report.skip(at, why);
