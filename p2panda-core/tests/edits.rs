@@ -9,8 +9,8 @@ use common::{NOW, Shared, event, festival_of, hand_over, put, replica, rng, span
 use p2panda_core::{
     EditError, EntityId, Identity, LocalId, Replica,
     schema::{
-        Answer, Decision, Entity, Event, Fields, Instant, PolicySpec, Request, Resource, Terms,
-        Value,
+        Answer, Decision, Entity, Event, Fields, Instant, Location, PolicySpec, Request, Resource,
+        Terms, Value,
     },
     store::NoResume,
 };
@@ -308,4 +308,25 @@ fn one_edit_merges_what_sixty_devices_wrote_into_the_same_fields() {
         Ok(())
     });
     assert!(done.is_ok(), "{done:?}");
+}
+
+#[test]
+fn a_location_that_says_nothing_can_be_taken_away() {
+    let mut rng = rng(5);
+    let mut ada = replica(&Identity::generate(&mut rng));
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let mut stage = Resource {
+        title: "Stage".into(),
+        description: String::new(),
+        tags: BTreeSet::from(["indoors".to_owned()]),
+        capacity: 1,
+        policy: PolicySpec::new("manual"),
+        location: Some(Location::default()),
+    };
+    let local: LocalId = "stage".parse().unwrap();
+    let id = ada.edit(festival, NOW, &mut rng, |edit| edit.put(&local, &stage)).unwrap();
+    stage.location = None;
+    stage.tags.clear();
+    ada.edit(festival, NOW, &mut rng, |edit| edit.put(&local, &stage)).unwrap();
+    assert_eq!(ada.view(festival).entity::<Resource>(&id).unwrap().unwrap().unwrap(), stage);
 }

@@ -150,8 +150,12 @@ impl Checker<'_> {
             return Err(Refusal::Depth);
         }
         let local: LocalId = entity.parse().map_err(|_| Refusal::EntityId)?;
-        let overwrites =
-            operation.pred.iter().map(|id| self.op(id)).collect::<Result<Vec<_>, _>>()?;
+        let overwrites = operation.pred.iter().map(|id| self.op(id)).collect::<Result<Vec<_>, _>>();
+        // An incarnation that this device has not met is one that the past does not hold.
+        let overwrites = overwrites.map_err(|refusal| match refusal {
+            Refusal::Reference => Refusal::Predecessors,
+            other => other,
+        })?;
         if map.is_none() {
             check_root(&local, &operation.action, &overwrites)?;
         }

@@ -194,15 +194,24 @@ impl Index {
             self.heads.remove(dependency);
         }
         self.heads.insert(hash);
-        let changes = &mut self.writers[past.writer].changes;
+        let writer = past.writer;
+        let changes = &mut self.writers[writer].changes;
         self.by_hash.insert(hash, (past.writer, changes.len()));
         changes.push(ChangeInfo { hash, max_op, seen: past.seen });
-        for placed in placed {
-            self.place(placed);
+        // A causal past holds changes whole, so what a change itself overwrites again never stands
+        // for anybody: only what remains is kept, however often a change writes one place.
+        let first = placed.first().map_or(0, |placed| placed.op.counter);
+        let is_own = |op: &Op| op.writer == writer && op.counter >= first;
+        let overwritten = placed.iter().flat_map(|placed| &placed.overwrites).copied();
+        let gone: HashSet<Op> = overwritten.filter(is_own).collect();
+        for mut placed in placed {
+            placed.overwrites.retain(|op| !is_own(op));
+            let stands = !gone.contains(&placed.op);
+            self.place(placed, stands);
         }
     }
 
-    fn place(&mut self, Placed { map, key, op, kind, overwrites }: Placed) {
+    fn place(&mut self, Placed { map, key, op, kind, overwrites }: Placed, stands: bool) {
         if kind == PlacedKind::Map {
             let info = match map.and_then(|map| self.maps.get(&map)) {
                 None => MapInfo { entity: key.clone(), depth: 1 },
@@ -210,11 +219,16 @@ impl Index {
             };
             self.maps.insert(op, info);
         }
-        let written = self.places.entry(map).or_default().entry(key).or_default();
-        for old in written.iter_mut().filter(|old| overwrites.contains(&old.op)) {
-            old.overwritten_by.push(op);
+        if overwrites.is_empty() && !stands {
+            return;
         }
-        if kind != PlacedKind::Delete {
+        let written = self.places.entry(map).or_default().entry(key).or_default();
+        if !overwrites.is_empty() {
+            for old in written.iter_mut().filter(|old| overwrites.contains(&old.op)) {
+                old.overwritten_by.push(op);
+            }
+        }
+        if stands && kind != PlacedKind::Delete {
             let is_map = kind == PlacedKind::Map;
             written.push(Written { op, is_map, overwritten_by: Vec::new() });
         }

@@ -14,6 +14,7 @@ use crate::{
         INCARNATION_KEY, LogState, Replica,
         accept::{put_state, store_segment},
         damaged,
+        difference::{apply, differences},
     },
     schema::{
         Decision, Entity, Fields, Instant, MAX_RECORD, Malformed, Record, Release, Request, Value,
@@ -105,8 +106,8 @@ impl Replica {
         };
         let result = change(&mut edit)?;
         let drafts = std::mem::take(&mut edit.drafts);
-        let incarnation = self.incarnation.unwrap_or_else(|| Incarnation::random(rng));
-        self.write(festival, now, incarnation, drafts)?;
+        let fresh = Incarnation::random(rng);
+        self.write(festival, now, fresh, drafts)?;
         Ok(result)
     }
 
@@ -114,9 +115,10 @@ impl Replica {
         &mut self,
         festival: FestivalId,
         now: Instant,
-        incarnation: Incarnation,
+        fresh: Incarnation,
         drafts: BTreeMap<String, Draft>,
     ) -> Result<(), EditError> {
+        let mut incarnation = self.incarnation.unwrap_or(fresh);
         let drafts: Vec<_> = drafts.into_iter().filter(|(_, draft)| !draft.is_empty()).collect();
         let mut batch = Batch::new();
         let mut grown = Vec::new();
@@ -128,7 +130,14 @@ impl Replica {
             let cached = self.take_document(&descriptor)?;
             documents.push((descriptor, log, draft, cached));
         }
+        for (_, log, _, cached) in &documents {
+            let state = self.log_state(festival, log)?;
+            if state.is_some_and(|state| state.length != cached.document.length(&incarnation)) {
+                incarnation = fresh; // that log stands still: nothing behind it would count
+            }
+        }
         for (descriptor, log, draft, cached) in &mut documents {
+            log.incarnation = incarnation;
             let state = self.log_state(festival, log)?;
             let before = state.as_ref().map(LogState::tip);
             let mut touched = BTreeSet::new();
@@ -270,7 +279,19 @@ impl Edit<'_> {
             }
         };
         let mut steps = Vec::new();
-        differences(&known, &new, &mut Vec::new(), &mut steps);
+        // A removed set loses its items, not those that another device adds meanwhile. A map of
+        // items is a set where the type reads it back, emptied, as it would without it.
+        let is_set = |path: &[String]| {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let mut emptied = new.clone();
+            apply(&mut emptied, &path, Some(Value::Map(Fields::new())));
+            let read = read_fields::<E>(&emptied).and_then(|entity| write_fields(&entity));
+            read.is_ok_and(|mut fields| {
+                fields.insert("kind".to_owned(), E::KIND.into());
+                fields == new
+            })
+        };
+        differences(&known, &new, &is_set, &mut Vec::new(), &mut steps);
         for (path, value) in steps {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             self.write(&id, &path, value)?;
@@ -411,72 +432,4 @@ impl Edit<'_> {
 /// Where a user's decisions on a resource stand.
 fn decisions_label(resource: &EntityId) -> String {
     format!("decisions/{}", to_text(&hash(Domain::Record, resource.to_string().as_bytes())))
-}
-
-/// Merges a map into a field, as the document does.
-fn merge(into: &mut Fields, name: &str, new: Fields) {
-    let field = into.entry(name.to_owned()).or_insert(Value::Null);
-    if !matches!(field, Value::Map(_)) {
-        *field = Value::Map(Fields::new());
-    }
-    let Value::Map(old) = field else { return };
-    for (name, value) in new {
-        match value {
-            Value::Map(new) => merge(old, &name, new),
-            value => drop(old.insert(name, value)),
-        }
-    }
-}
-
-type Step = (Vec<String>, Option<Value>);
-
-/// The steps from one set of fields to another.
-fn differences(old: &Fields, new: &Fields, path: &mut Vec<String>, steps: &mut Vec<Step>) {
-    for (name, value) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
-        path.push(name.clone());
-        match value {
-            // An emptied set loses its items, not those that another device adds meanwhile.
-            Value::Map(items) if is_set(items) => differences(items, &Fields::new(), path, steps),
-            _ => steps.push((path.clone(), None)),
-        }
-        path.pop();
-    }
-    for (name, value) in new {
-        path.push(name.clone());
-        match (old.get(name), value) {
-            (Some(Value::Map(old)), Value::Map(new)) => differences(old, new, path, steps),
-            (Some(old), new) if old == new => {}
-            _ => steps.push((path.clone(), Some(value.clone()))),
-        }
-        path.pop();
-    }
-}
-
-fn is_set(items: &Fields) -> bool {
-    items.values().all(|value| *value == Value::Bool(true))
-}
-
-fn apply(fields: &mut Fields, path: &[&str], value: Option<Value>) {
-    let Some((last, parents)) = path.split_last() else {
-        fields.clear();
-        return;
-    };
-    let mut at = fields;
-    for name in parents {
-        let below = at.entry((*name).to_owned()).or_insert_with(|| Value::Map(Fields::new()));
-        if !matches!(below, Value::Map(_)) {
-            *below = Value::Map(Fields::new());
-        }
-        let Value::Map(map) = below else { return };
-        at = map;
-    }
-    match value {
-        Some(Value::Map(new)) => merge(at, last, new),
-        Some(value) => {
-            at.insert((*last).to_owned(), value);
-        }
-        None => {
-            at.remove(*last);
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! One device's copy: its store, its identity, its documents and their views.
 
 mod accept;
+mod difference;
 mod edit;
 mod logs;
 mod materialise;
