@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::{NOW, Shared, event, festival_of, hand_over, put, replica, rng, span};
 use p2panda_core::{
-    EditError, EntityId, Identity, LocalId, Replica,
+    DraftError, Edit, EditError, EntityId, Identity, LocalId, Replica,
     schema::{
         Answer, Decision, Entity, Event, Fields, Instant, Location, PolicySpec, Request, Resource,
         Terms, Value,
@@ -329,4 +329,39 @@ fn a_location_that_says_nothing_can_be_taken_away() {
     stage.tags.clear();
     ada.edit(festival, NOW, &mut rng, |edit| edit.put(&local, &stage)).unwrap();
     assert_eq!(ada.view(festival).entity::<Resource>(&id).unwrap().unwrap().unwrap(), stage);
+}
+
+#[test]
+fn what_exceeds_a_limit_is_refused_by_name_and_writes_nothing() {
+    let mut rng = rng(6);
+    let mut ada = replica(&Identity::generate(&mut rng));
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let id = put(&mut ada, festival, "e", &event("x"), &mut rng);
+    let before = ada.fingerprint_logs().unwrap();
+    let mut refused = |change: &dyn Fn(&mut Edit<'_>) -> Result<(), EditError>| {
+        let refusal = ada.edit(festival, NOW, &mut rng, |edit| {
+            edit.create(&event("written before"))?;
+            change(edit)
+        });
+        assert_eq!(ada.fingerprint_logs().unwrap(), before, "{refusal:?}");
+        refusal.unwrap_err()
+    };
+    let label = "x".repeat(65);
+    let error = refused(&|edit| edit.label(&label).create(&event("x")).map(drop));
+    assert!(matches!(error, EditError::Label { size: 65 }), "{error:?}");
+    let error = refused(&|edit| {
+        let terms = Terms { event: id.clone(), resource: id.clone(), span: span(1, 2), units: 1 };
+        let note = "x".repeat(17 * 1024);
+        edit.request(Request { terms, claimed: NOW, note }).map(drop)
+    });
+    assert!(matches!(error, EditError::RecordTooLarge { .. }), "{error:?}");
+    let name = "x".repeat(129);
+    for name in ["", &name] {
+        let error = refused(&|edit| edit.set(&id, &[name], 1.into()));
+        assert!(matches!(error, EditError::Draft(DraftError::FieldName { .. })), "{error:?}");
+    }
+    let error = refused(&|edit| edit.set(&id, &["m"; 9], 1.into()));
+    assert!(matches!(error, EditError::Draft(DraftError::TooDeep)), "{error:?}");
+    let error = refused(&|edit| edit.set(&id, &["t"], "x".repeat(32 * 1024 + 1).into()));
+    assert!(matches!(error, EditError::Draft(DraftError::ValueTooLarge { .. })), "{error:?}");
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use p2panda_core::{
-    AcceptError, EditError, Identity, Replica,
+    AcceptError, EditError, Identity, OpenError, Replica,
     schema::Event,
     store::{Batch, NoResume, ResumeTokens, RuntimeDir, Store, Table},
 };
@@ -141,4 +141,42 @@ fn a_device_that_meets_a_fork_of_its_own_log_goes_on_in_a_fresh_one() {
     assert!(matches!(ada.accept(&descriptor, segment), Err(AcceptError::Fork { .. })));
     put(&mut ada, festival, "c", &event("c"), &mut rng);
     assert_eq!(ada.logs(festival).unwrap().len(), 2);
+}
+
+#[test]
+fn a_store_is_opened_only_with_its_own_users_key() {
+    let mut rng = rng(16);
+    let store = Shared::new();
+    let open = |identity: &Identity| {
+        Replica::open(Box::new(store.clone()), identity.clone(), Box::new(NoResume))
+    };
+    let ada = Identity::generate(&mut rng);
+    drop(open(&ada).unwrap());
+    let refused = open(&Identity::generate(&mut rng)).map(drop);
+    assert!(matches!(refused, Err(OpenError::OtherUser { .. })), "{refused:?}");
+    assert_eq!(open(&ada).unwrap().user(), ada.user());
+}
+
+#[test]
+fn who_falls_too_far_behind_the_changed_logs_is_told_to_look_at_all() {
+    let mut rng = rng(17);
+    let mut ada = replica(&Identity::generate(&mut rng));
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let start = ada.log_cursor();
+    // 64 documents change with each edit; 4,096 changed logs are remembered.
+    for round in 0..65 {
+        ada.edit(festival, NOW, &mut rng, |edit| {
+            for label in 0..64 {
+                edit.label(&label.to_string());
+                edit.put(&"e".parse().unwrap(), &event(&round.to_string()))?;
+            }
+            Ok::<_, EditError>(())
+        })
+        .unwrap();
+    }
+    assert_eq!(ada.log_changes(start), None);
+    let (changed, end) = ada.log_changes(ada.log_cursor() - 4096).unwrap();
+    assert_eq!((changed.len(), end), (4096, ada.log_cursor()));
+    assert_eq!(ada.log_changes(end), Some((vec![], end)));
+    assert_eq!(ada.log_changes(end + 1), None);
 }

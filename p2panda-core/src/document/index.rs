@@ -211,6 +211,12 @@ impl Index {
         }
     }
 
+    /// How many operations are remembered at places.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.places.values().flat_map(HashMap::values).map(Vec::len).sum()
+    }
+
     fn place(&mut self, Placed { map, key, op, kind, overwrites }: Placed, stands: bool) {
         if kind == PlacedKind::Map {
             let info = match map.and_then(|map| self.maps.get(&map)) {

@@ -173,6 +173,8 @@ fn operations_must_refer_to_what_their_past_holds() {
     refused(with(Op { obj: ObjectId::Id(op_id(2)), ..retitle() }), Refusal::Reference);
     refused(with(Op { obj: ObjectId::Id(op_id(77)), ..retitle() }), Refusal::Reference);
     let stranger = OpId(1, actor(&USER, &B));
+    let unmet = vec![stranger.clone()];
+    refused(with(Op { pred: unmet.into(), ..retitle() }), Refusal::Predecessors);
     refused(with(Op { obj: ObjectId::Id(stranger), ..retitle() }), Refusal::Reference);
     let nothing = Op {
         action: OpType::Delete,
@@ -248,6 +250,26 @@ fn nesting_ends_at_depth_eight() {
     change.operations.pop();
     let (mut document, _) = document();
     assert!(matches!(document.offer(A, 1, &encoded(change)), Outcome::Valid(_)));
+}
+
+#[test]
+fn rewriting_one_place_within_a_change_is_remembered_once() {
+    let (mut document, first) = document();
+    let before = document.index.remembered();
+    let mut change = next(&first, retitle());
+    let start = change.start_op.get();
+    change.operations = (0..4096)
+        .map(|n| {
+            let pred = vec![if n == 0 { op_id(2) } else { op_id(start + n - 1) }].into();
+            Op { action: OpType::Put(ScalarValue::Null), pred, ..retitle() }
+        })
+        .collect();
+    assert!(matches!(document.offer(A, 1, &encoded(change)), Outcome::Valid(_)));
+    document.settle().unwrap();
+    assert_eq!(document.index.remembered(), before + 1);
+    let Some(Content::Entity(fields)) = document.read(&local("e")) else { panic!() };
+    assert_eq!(fields["title"], Value::Null);
+    write(&mut document, A, |draft| draft.put(&local("e"), &["title"], &"on".into()).unwrap());
 }
 
 #[test]
