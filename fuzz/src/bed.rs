@@ -100,7 +100,7 @@ impl Bed {
         for payload in segment.payloads() {
             let piece = VerifiedSegment::sign(&self.user, log, &tip, vec![payload.clone()]);
             let piece = piece.expect("a part of a segment is a segment");
-            tip = *piece.head().tip();
+            tip = *piece.end();
             self.accept(&mut pieces, piece.into_segment());
         }
         self.assert_equal(&whole, &pieces);

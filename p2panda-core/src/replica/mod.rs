@@ -3,9 +3,12 @@
 mod accept;
 mod difference;
 mod edit;
+mod forks;
 mod logs;
 mod materialise;
 mod rebuild;
+mod reissue;
+mod rematerialise;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 pub use edit::{Edit, EditError};
+pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 
 use crate::{
     codec,
@@ -82,11 +86,18 @@ pub(crate) struct LogState {
     /// How many entries are part of the document.
     materialised: u64,
     stopped: Option<Stopped>,
+    /// Whether its author signed two chains that part here: nothing behind it counts.
+    is_cut: bool,
 }
 
 impl LogState {
     const fn tip(&self) -> Tip {
         Tip { length: self.length, chain: self.chain }
+    }
+
+    const fn empty(log_start: Tip) -> Self {
+        let Tip { length, chain } = log_start;
+        Self { length, chain, materialised: 0, stopped: None, is_cut: false }
     }
 }
 

@@ -33,8 +33,12 @@ pub enum Table {
     Documents,
     /// The state of each log.
     Logs,
-    /// Segments of logs, by log and first entry.
+    /// Segments of logs, by log and length at their end.
     Segments,
+    /// Fork proofs, by log and the length at which its chains part.
+    Forks,
+    /// Entries that a fork cut off, as segments.
+    Cut,
     /// Entities and records of the view.
     Rows,
     /// Secondary keys of the view.
@@ -45,12 +49,14 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Meta,
         Self::Festivals,
         Self::Documents,
         Self::Logs,
         Self::Segments,
+        Self::Forks,
+        Self::Cut,
         Self::Rows,
         Self::Index,
         Self::Feed,
@@ -65,6 +71,8 @@ impl Table {
             Self::Documents => "documents",
             Self::Logs => "logs",
             Self::Segments => "segments",
+            Self::Forks => "forks",
+            Self::Cut => "cut",
             Self::Rows => "rows",
             Self::Index => "index",
             Self::Feed => "feed",
