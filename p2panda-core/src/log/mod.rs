@@ -5,6 +5,7 @@
 
 mod chain;
 mod descriptor;
+mod early;
 mod evidence;
 mod fork;
 mod head;
@@ -12,6 +13,7 @@ mod segment;
 
 pub use chain::{Chain, Tip};
 pub use descriptor::DocumentDescriptor;
+pub use early::EarlySegments;
 pub use evidence::{ForkEvidence, MAX_EVIDENCE};
 pub use fork::{ForkError, ForkProof, MAX_FORK_PROOF, PayloadHash, Run, VerifiedFork};
 pub(crate) use segment::StoredSegment;

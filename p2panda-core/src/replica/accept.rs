@@ -2,7 +2,7 @@
 
 use crate::{
     codec,
-    id::{FestivalId, LogId},
+    id::{FestivalId, LogId, UserId},
     log::{
         DocumentDescriptor, ForkError, ForkProof, Seal, Segment, SegmentError, Tip, VerifiedFork,
         VerifiedSegment,
@@ -41,6 +41,9 @@ pub enum AcceptError {
     /// Nobody's fault: this replica does not follow the festival.
     #[error("this replica does not follow festival {0}")]
     UnknownFestival(FestivalId),
+    /// Nobody's fault: this replica takes in nothing of the author.
+    #[error("user {0} is blocked here")]
+    Blocked(UserId),
     /// Nobody's fault: earlier entries are missing. Ask from `held`.
     #[error("entries before the segment are missing: {held} are held")]
     Gap {
@@ -128,6 +131,9 @@ impl Replica {
         }
         if self.festival(descriptor.festival)?.is_none() {
             return Err(AcceptError::UnknownFestival(descriptor.festival));
+        }
+        if self.is_blocked(&descriptor.user)? {
+            return Err(AcceptError::Blocked(descriptor.user));
         }
         Ok(())
     }

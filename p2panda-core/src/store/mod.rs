@@ -29,6 +29,8 @@ pub enum Table {
     Meta,
     /// Festivals that this replica follows.
     Festivals,
+    /// Users of whom nothing is taken in.
+    Blocked,
     /// Descriptors of documents.
     Documents,
     /// The state of each log.
@@ -49,9 +51,10 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Festivals,
+        Self::Blocked,
         Self::Documents,
         Self::Logs,
         Self::Segments,
@@ -68,6 +71,7 @@ impl Table {
         match self {
             Self::Meta => "meta",
             Self::Festivals => "festivals",
+            Self::Blocked => "blocked",
             Self::Documents => "documents",
             Self::Logs => "logs",
             Self::Segments => "segments",

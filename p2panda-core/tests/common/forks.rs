@@ -74,8 +74,13 @@ pub enum Piece {
 
 impl Liar {
     pub fn new(rng: &mut ChaCha20Rng) -> Self {
+        let ticket = Festival::found(&Identity::generate(rng), rng);
+        Self::in_festival(&ticket, rng)
+    }
+
+    pub fn in_festival(ticket: &Festival, rng: &mut ChaCha20Rng) -> Self {
         let identity = Identity::generate(rng);
-        let ticket = Festival::found(&identity, rng);
+        let ticket = ticket.clone();
         let (festival, user) = (ticket.id(), identity.user());
         let descriptor = DocumentDescriptor { festival, user, label: String::new() };
         Self { identity, festival, ticket, descriptor }

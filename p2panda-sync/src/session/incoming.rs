@@ -131,8 +131,8 @@ impl Exchange {
             }
             Err(AcceptError::Gap { .. }) => Ok(self.came_early(log, end)?),
             Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
-            Err(AcceptError::UnknownFestival(_)) => {
-                // Left since the session began.
+            Err(AcceptError::UnknownFestival(_) | AcceptError::Blocked(_)) => {
+                // Left since the session began, or refused.
                 self.asked.remove(&log);
                 Ok(())
             }
