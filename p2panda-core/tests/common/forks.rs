@@ -62,7 +62,7 @@ pub fn titles(replica: &Replica, festival: FestivalId) -> Vec<String> {
 pub struct Liar {
     identity: Identity,
     pub festival: FestivalId,
-    ticket: Festival,
+    pub ticket: Festival,
     pub descriptor: DocumentDescriptor,
 }
 

@@ -75,13 +75,13 @@ fn why_json(why: Stopped) -> Value {
 }
 
 fn describe(fork: &Fork, author: &str, user: UserId) -> String {
-    let entries: usize = fork.branches.iter().map(|branch| branch.payloads.len()).sum();
+    let entries: u64 = fork.branches.iter().map(|branch| branch.entries).sum();
     let mut text = format!(
         "Log {} of {author}: two versions were signed with its key. It counts up to entry {}; {} \
          behind that stand aside.",
         name(&fork.log),
         fork.at.length,
-        count(entries, "change"),
+        count(usize::try_from(entries).unwrap_or(usize::MAX), "change"),
     );
     if fork.author == user && entries > 0 {
         let branches = fork.branches.iter().map(|branch| short(branch.end.chain));
@@ -99,8 +99,7 @@ fn log_json(log: &LogId) -> Value {
 }
 
 fn fork_json(festival: &str, fork: &Fork) -> Value {
-    let branch =
-        |branch: &CutBranch| json!({"end": branch.end.chain, "entries": branch.payloads.len()});
+    let branch = |branch: &CutBranch| json!({"end": branch.end.chain, "entries": branch.entries});
     json!({
         "festival": festival,
         "log": log_json(&fork.log),
