@@ -74,7 +74,7 @@ impl OneLog {
             let entries = self.payloads[from..to].to_vec();
             let segment = VerifiedSegment::sign(&self.identity, self.log, &tip, entries);
             let segment = segment.expect("a small segment");
-            let end = *segment.head().tip();
+            let end = *segment.end();
             self.segments.push((tip, segment.into_segment()));
             (tip, from) = (end, to);
         }

@@ -100,7 +100,7 @@ impl Bed {
         for payload in segment.payloads() {
             let piece = VerifiedSegment::sign(&self.user, log, &tip, vec![payload.clone()]);
             let piece = piece.expect("a part of a segment is a segment");
-            tip = *piece.head().tip();
+            tip = *piece.end();
             self.accept(&mut pieces, piece.into_segment());
         }
         self.assert_equal(&whole, &pieces);
@@ -182,11 +182,8 @@ fn write(replica: &mut Replica, festival: &Festival, name: &str, rng: &mut ChaCh
     };
     let stage = Resource {
         title: "Stage".into(),
-        description: String::new(),
-        tags: Default::default(),
-        capacity: 1,
         policy: PolicySpec::new("first-come"),
-        location: None,
+        ..Resource::default()
     };
     let local: LocalId = name.parse().unwrap();
     let mut edit = |change: &mut dyn FnMut(&mut p2panda_core::Edit<'_>) -> EditResult| {

@@ -55,7 +55,11 @@ pub use festival::{Festival, Ticket, TicketError};
 pub use id::{DocumentId, EntityId, FestivalId, Incarnation, LocalId, LogId, ParseIdError, UserId};
 pub use identity::{Identity, Signature};
 pub use log::{
-    BLOCK, Chain, DocumentDescriptor, MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, Segment, SegmentError,
-    SignedHead, Tip, VerifiedSegment, block_end,
+    BLOCK, Chain, DocumentDescriptor, EarlySegments, ForkError, ForkEvidence, ForkProof,
+    MAX_EVIDENCE, MAX_FORK_PROOF, MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, PayloadHash, Run, Seal,
+    Segment, SegmentError, Tip, VerifiedFork, VerifiedSegment, block_end,
 };
-pub use replica::{AcceptError, Accepted, Edit, EditError, OpenError, Replica, Stopped};
+pub use replica::{
+    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, MAX_KEPT_FORKS,
+    OpenError, RemoveError, Replica, Stopped,
+};

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use p2panda_core::{LogId, SegmentError, store::StoreError};
+use p2panda_core::{ForkError, LogId, SegmentError, store::StoreError};
 
 /// Why a session did not come to its end. What had been received before stays stored.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,14 @@ pub enum PeerFault {
         log: LogId,
         /// Why it was refused.
         error: SegmentError,
+    },
+    /// What was said to be a fork proof proves nothing.
+    #[error("a fork proof of log {log:?} was refused: {error}")]
+    Fork {
+        /// The log.
+        log: LogId,
+        /// Why it was refused.
+        error: ForkError,
     },
     /// A log's first segment came with another document's descriptor.
     #[error("log {0:?} came with the descriptor of another document")]

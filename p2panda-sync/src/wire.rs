@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use p2panda_core::{
-    Chain, DocumentDescriptor, DocumentId, FestivalId, Incarnation, LogId, Segment, Signature, Tip,
-    UserId, codec,
+    Chain, DocumentDescriptor, DocumentId, FestivalId, ForkProof, Incarnation, LogId, Seal,
+    Segment, Signature, Tip, UserId, codec,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
@@ -119,14 +119,16 @@ messages! {
         chain: Chain,
     }
 
-    /// A segment. The first of a log carries the document's descriptor instead of its id.
+    /// A segment. The first of a log carries the document's descriptor instead of its id, the last
+    /// of a cut log the fork proof instead of a signature.
     Push {
         document: Option<DocumentId>,
         owner: Option<Owner>,
         incarnation: Incarnation,
         from: u64,
         payloads: Vec<ByteBuf>,
-        signature: Signature,
+        fork: Option<ForkProof>,
+        signature: Option<Signature>,
     }
 
     /// A document's descriptor, the festival by its place.
@@ -175,13 +177,18 @@ impl Item {
 impl Push {
     /// Packs a segment; `owner` goes along with a log's first.
     pub(crate) fn new(segment: Segment, owner: Option<Owner>) -> Self {
+        let (signature, fork) = match segment.seal {
+            Seal::Signature(signature) => (Some(signature), None),
+            Seal::Fork(proof) => (None, Some(*proof)),
+        };
         Self {
             document: if owner.is_some() { None } else { Some(segment.log.document) },
             owner,
             incarnation: segment.log.incarnation,
             from: segment.from,
             payloads: segment.payloads.into_iter().map(ByteBuf::from).collect(),
-            signature: segment.signature,
+            signature,
+            fork,
         }
     }
 
@@ -200,11 +207,16 @@ impl Push {
             }
             _ => return Err(PeerFault::Message("PUSH")),
         };
+        let seal = match (self.signature, self.fork) {
+            (Some(signature), None) => Seal::Signature(signature),
+            (None, Some(proof)) => Seal::Fork(Box::new(proof)),
+            _ => return Err(PeerFault::Message("PUSH")),
+        };
         let segment = Segment {
             log: LogId { document, incarnation: self.incarnation },
             from: self.from,
             payloads: self.payloads.into_iter().map(ByteBuf::into_vec).collect(),
-            signature: self.signature,
+            seal,
         };
         Ok((segment, descriptor))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Author, Fate, PUSH, Side, festival, logs, replica, rng, sync, sync_over};
-use p2panda_core::{DocumentId, Incarnation, Replica, Signature, codec};
+use p2panda_core::{DocumentId, Incarnation, Replica, Seal, Signature, codec};
 use p2panda_sync::{
     Fault, Input, MAX_FRAME, Output, PATIENCE, PeerFault, Role, Session, SyncError,
 };
@@ -182,9 +182,10 @@ fn a_push_into_a_festival_that_is_not_in_common_is_refused() {
     Author::new(12, common.id()).fill(&mut a, 1, 10);
     let next = author.write(vec![1]).into_segment();
     let payloads: Vec<_> = next.payloads.into_iter().map(ByteBuf::from).collect();
-    let owner = None::<u64>;
-    let push =
-        (Some(author.log.document), owner, author.log.incarnation, 1_u64, payloads, next.signature);
+    let Seal::Signature(signature) = next.seal else { panic!("signed by a head") };
+    let (owner, fork) = (None::<u64>, None::<u64>);
+    let (document, incarnation) = (Some(author.log.document), author.log.incarnation);
+    let push = (document, owner, incarnation, 1_u64, payloads, fork, Some(signature));
     let outcome = sync_over(&mut a, &mut b, bent(PUSH, |_| frame(PUSH, &codec::encode(&push))));
     assert_eq!(peer_fault(outcome.acceptor), PeerFault::Festival);
     assert_eq!(b.tip(&author.log).unwrap().unwrap().length, 1);
@@ -284,9 +285,10 @@ fn bodies() -> impl Strategy<Value = (u8, Vec<u8>)> {
             )
                 .prop_map(|(document, incarnation, from, payload)| {
                     let signature = Signature::from_bytes([7; 64]);
-                    let owner = None::<u64>;
+                    let (owner, fork) = (None::<u64>, None::<u64>);
                     let payloads = vec![ByteBuf::from(payload)];
-                    codec::encode(&(document, owner, incarnation, from, payloads, signature))
+                    let head = Some(signature);
+                    codec::encode(&(document, owner, incarnation, from, payloads, fork, head))
                 })
         ),
     ]

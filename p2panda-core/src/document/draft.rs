@@ -42,7 +42,7 @@ const CHANGE_OPERATIONS: usize = 2048;
 
 /// One step of an edit of a document.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Put(LocalId, Vec<SmolStr>, Option<ScalarValue>),
     Delete(LocalId, Vec<SmolStr>),
     Record(LocalId, Vec<u8>),
@@ -77,6 +77,10 @@ pub enum DraftError {
 }
 
 impl Draft {
+    pub(super) fn push(&mut self, step: Step) {
+        self.0.push_back(step);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

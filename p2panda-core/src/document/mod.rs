@@ -9,6 +9,7 @@ mod draft;
 mod gate;
 mod index;
 mod refusal;
+mod replay;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use draft::DraftError;
 use gate::Gate;
 use index::Index;
 pub use refusal::Refusal;
+pub(crate) use replay::Replay;
 
 use crate::{
     id::{Incarnation, LocalId, UserId},

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     hash::{Domain, hash, hasher},
     id::{LogId, ParseIdError, byte_id, from_text, to_text},
+    log::PayloadHash,
 };
 use serde::{Deserializer, Serializer, de::Error as _};
 use std::{fmt, str::FromStr};
@@ -22,13 +23,13 @@ impl Chain {
     /// The chain value after one more payload.
     #[must_use]
     pub fn after(&self, payload: &[u8]) -> Self {
-        self.after_hash(&hash(Domain::Payload, payload))
+        self.after_hash(&PayloadHash::of(payload))
     }
 
     /// The chain value after one more payload, known by its hash.
     #[must_use]
-    pub fn after_hash(&self, payload_hash: &[u8; 32]) -> Self {
-        Self(*hasher(Domain::Chain).update(&self.0).update(payload_hash).finalize().as_bytes())
+    pub fn after_hash(&self, payload: &PayloadHash) -> Self {
+        Self(*hasher(Domain::Chain).update(&self.0).update(&payload.0).finalize().as_bytes())
     }
 }
 
@@ -54,6 +55,15 @@ impl Tip {
         Self {
             length: self.length + payloads.len() as u64,
             chain: payloads.iter().fold(self.chain, |chain, payload| chain.after(payload.as_ref())),
+        }
+    }
+
+    /// The tip after payloads that are known by their hashes.
+    #[must_use]
+    pub fn after_hashes(&self, hashes: &[PayloadHash]) -> Self {
+        Self {
+            length: self.length.saturating_add(hashes.len() as u64),
+            chain: hashes.iter().fold(self.chain, |chain, hash| chain.after_hash(hash)),
         }
     }
 }

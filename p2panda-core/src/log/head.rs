@@ -1,3 +1,6 @@
+//! A signed head: the author's signature of a log's length and chain value there. One signature
+//! proves the whole chain up to it.
+
 use crate::{
     codec,
     id::{LogId, UserId},
@@ -7,50 +10,14 @@ use crate::{
 
 const SIGNING_DOMAIN: &str = "p2panda 1 head";
 
-/// A log's head with its author's signature: proves the whole chain up to there. To have one is
-/// to have made it with the author's key, or to have verified it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignedHead {
-    log: LogId,
-    tip: Tip,
-    signature: Signature,
+/// Signs the head of one's own log.
+pub(crate) fn sign_head(identity: &Identity, log: &LogId, tip: &Tip) -> Signature {
+    identity.sign(&signed_bytes(log, tip))
 }
 
-impl SignedHead {
-    /// Signs the head of one's own log.
-    #[must_use]
-    pub fn sign(identity: &Identity, log: LogId, tip: Tip) -> Self {
-        Self { log, tip, signature: identity.sign(&signed_bytes(&log, &tip)) }
-    }
-
-    /// Verifies that the author signed this head; `None` where not.
-    #[must_use]
-    pub fn verify(author: &UserId, log: LogId, tip: Tip, signature: Signature) -> Option<Self> {
-        author.verify(&signed_bytes(&log, &tip), &signature).then_some(Self { log, tip, signature })
-    }
-
-    /// A head that this device verified before it stored it.
-    pub(crate) const fn from_store(log: LogId, tip: Tip, signature: Signature) -> Self {
-        Self { log, tip, signature }
-    }
-
-    /// The log.
-    #[must_use]
-    pub const fn log(&self) -> &LogId {
-        &self.log
-    }
-
-    /// Length and chain value.
-    #[must_use]
-    pub const fn tip(&self) -> &Tip {
-        &self.tip
-    }
-
-    /// The author's signature.
-    #[must_use]
-    pub const fn signature(&self) -> &Signature {
-        &self.signature
-    }
+/// Whether the author signed this head.
+pub(crate) fn verify_head(author: &UserId, log: &LogId, tip: &Tip, signature: &Signature) -> bool {
+    author.verify(&signed_bytes(log, tip), signature)
 }
 
 fn signed_bytes(log: &LogId, tip: &Tip) -> Vec<u8> {

@@ -5,14 +5,19 @@
 
 mod chain;
 mod descriptor;
+mod early;
+mod evidence;
+mod fork;
 mod head;
 mod segment;
 
 pub use chain::{Chain, Tip};
 pub use descriptor::DocumentDescriptor;
-pub use head::SignedHead;
+pub use early::EarlySegments;
+pub use evidence::{ForkEvidence, MAX_EVIDENCE};
+pub use fork::{ForkError, ForkProof, MAX_FORK_PROOF, PayloadHash, Run, VerifiedFork};
 pub(crate) use segment::StoredSegment;
-pub use segment::{Segment, SegmentError, VerifiedSegment};
+pub use segment::{Seal, Segment, SegmentError, VerifiedSegment};
 
 /// The largest payload, in bytes.
 pub const MAX_PAYLOAD: usize = 60 * 1024;

@@ -5,10 +5,24 @@ use crate::{
     codec::{self, CodecError},
     id::{LogId, UserId},
     identity::{Identity, Signature},
-    log::{MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, SignedHead, Tip, block_end},
+    log::{
+        ForkError, ForkProof, MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, PayloadHash, Run, Tip,
+        VerifiedFork, block_end,
+        head::{sign_head, verify_head},
+    },
 };
 
-/// Entries of a log up to a signed head, as somebody sent them: **not verified**.
+/// What proves the chain that a segment ends in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// The author's signature of the head after the last entry.
+    Signature(Signature),
+    /// The log is cut there: the proof that its author signed two chains from there on stands in
+    /// for the signature, for the heads of both.
+    Fork(Box<ForkProof>),
+}
+
+/// Entries of a log up to a proved place, as somebody sent them: **not verified**.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The log.
@@ -17,17 +31,19 @@ pub struct Segment {
     pub from: u64,
     /// The entries, oldest first.
     pub payloads: Vec<Vec<u8>>,
-    /// The author's signature of the head after the last entry.
-    pub signature: Signature,
+    /// What proves them.
+    pub seal: Seal,
 }
 
-/// Entries of a log whose chain was recomputed and whose head's signature was verified. The only
-/// kind of segment that a replica stores.
+/// Entries of a log whose chain was recomputed and whose seal was verified. The only kind of
+/// segment that a replica stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSegment {
+    log: LogId,
     start: Tip,
     payloads: Vec<Vec<u8>>,
-    head: SignedHead,
+    end: Tip,
+    seal: Seal,
 }
 
 /// Why a segment was refused. Every one is the fault of whoever made or sent it, except `NotContiguous`.
@@ -69,6 +85,9 @@ pub enum SegmentError {
     /// The signature is not the author's, or the chain is not the one that was signed.
     #[error("the head's signature does not prove this chain")]
     Signature,
+    /// The fork proof at its end is of another place, or proves nothing.
+    #[error("the fork proof at the segment's end does not prove this chain: {0}")]
+    Fork(ForkError),
 }
 
 impl Segment {
@@ -78,7 +97,7 @@ impl Segment {
         Ok(tip.after(&self.payloads))
     }
 
-    /// Recomputes the chain from `tip` and verifies the head.
+    /// Recomputes the chain from `tip` and verifies the seal.
     ///
     /// # Errors
     /// [`SegmentError`], with nothing kept.
@@ -87,10 +106,22 @@ impl Segment {
         if self.from != tip.length {
             return Err(SegmentError::NotContiguous { from: self.from, expected: tip.length });
         }
-        let end = tip.after(&self.payloads);
-        let head = SignedHead::verify(author, self.log, end, self.signature)
-            .ok_or(SegmentError::Signature)?;
-        Ok(VerifiedSegment { start: *tip, payloads: self.payloads, head })
+        let Self { log, payloads, seal, .. } = self;
+        let end = tip.after(&payloads);
+        let seal = match seal {
+            Seal::Signature(signature) if verify_head(author, &log, &end, &signature) => {
+                Seal::Signature(signature)
+            }
+            Seal::Signature(_) => return Err(SegmentError::Signature),
+            Seal::Fork(proof) if proof.log != log || proof.at != end => {
+                return Err(SegmentError::Fork(ForkError::NoParting));
+            }
+            Seal::Fork(proof) => {
+                let proof = proof.verify(author).map_err(SegmentError::Fork)?;
+                Seal::Fork(Box::new(proof.into_proof()))
+            }
+        };
+        Ok(VerifiedSegment { log, start: *tip, payloads, end, seal })
     }
 }
 
@@ -123,14 +154,15 @@ impl VerifiedSegment {
         payloads: Vec<Vec<u8>>,
     ) -> Result<Self, SegmentError> {
         check_bounds(tip.length, &payloads)?;
-        let head = SignedHead::sign(identity, log, tip.after(&payloads));
-        Ok(Self { start: *tip, payloads, head })
+        let end = tip.after(&payloads);
+        let seal = Seal::Signature(sign_head(identity, &log, &end));
+        Ok(Self { log, start: *tip, payloads, end, seal })
     }
 
     /// The log.
     #[must_use]
     pub const fn log(&self) -> &LogId {
-        self.head.log()
+        &self.log
     }
 
     /// Length and chain value before the first entry.
@@ -139,10 +171,16 @@ impl VerifiedSegment {
         &self.start
     }
 
-    /// The verified head after the last entry.
+    /// Length and chain value after the last entry.
     #[must_use]
-    pub const fn head(&self) -> &SignedHead {
-        &self.head
+    pub const fn end(&self) -> &Tip {
+        &self.end
+    }
+
+    /// What proved the chain.
+    #[must_use]
+    pub const fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// The entries, oldest first.
@@ -159,35 +197,69 @@ impl VerifiedSegment {
             return None;
         }
         let rest = self.payloads.split_off(entries);
-        Some(Self { start: self.start.after(&self.payloads), payloads: rest, head: self.head })
+        self.start = self.start.after(&self.payloads);
+        self.payloads = rest;
+        Some(self)
+    }
+
+    /// The segment up to the parting that a proof shows within it, and what it has beyond.
+    pub(crate) fn cut(mut self, proof: &VerifiedFork) -> (Self, Option<Self>) {
+        let kept = usize::try_from(proof.at().length.saturating_sub(self.start.length));
+        let beyond = self.clone().skip(kept.unwrap_or(usize::MAX));
+        if beyond.is_some() {
+            self.payloads.truncate(kept.unwrap_or(usize::MAX));
+            self.end = *proof.at();
+            self.seal = Seal::Fork(Box::new(proof.proof().clone()));
+        }
+        (self, beyond)
+    }
+
+    /// The hashes from its start to a signed head.
+    pub(crate) fn run(&self) -> Run {
+        let hashes = self.payloads.iter().map(|payload| PayloadHash::of(payload)).collect();
+        match &self.seal {
+            Seal::Signature(signature) => Run { hashes, signature: *signature },
+            Seal::Fork(proof) => VerifiedFork::trusted((**proof).clone()).run_after(hashes),
+        }
     }
 
     /// The segment as it is sent.
     #[must_use]
     pub fn into_segment(self) -> Segment {
-        Segment {
-            log: *self.head.log(),
-            from: self.start.length,
-            payloads: self.payloads,
-            signature: *self.head.signature(),
-        }
+        let Self { log, start, payloads, seal, .. } = self;
+        Segment { log, from: start.length, payloads, seal }
     }
 
     /// Entries that this device verified before it stored them.
-    pub(crate) const fn from_store(start: Tip, payloads: Vec<Vec<u8>>, head: SignedHead) -> Self {
-        Self { start, payloads, head }
+    pub(crate) const fn from_store(
+        log: LogId,
+        start: Tip,
+        payloads: Vec<Vec<u8>>,
+        end: Tip,
+        seal: Seal,
+    ) -> Self {
+        Self { log, start, payloads, end, seal }
     }
 
-    /// The stored form; its key carries log and start.
+    /// The stored form; its key carries log and end, and the table of proofs a fork's.
     pub(crate) fn to_stored(&self) -> Vec<u8> {
         let payloads = self.payloads.iter().map(|bytes| serde_bytes::Bytes::new(bytes));
-        codec::encode(&(self.start.chain, payloads.collect::<Vec<_>>(), self.head.signature()))
+        let signature = match &self.seal {
+            Seal::Signature(signature) => Some(signature),
+            Seal::Fork(_) => None,
+        };
+        codec::encode(&(self.start.chain, payloads.collect::<Vec<_>>(), signature))
     }
 }
 
-/// A segment as this device stored it: chain value before it, entries, signature of its head.
+/// A segment as this device stored it: chain value before it, entries, and the signature of its
+/// head; without one it is the last of a cut log, and the log's fork proof its seal.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct StoredSegment(pub(crate) crate::log::Chain, Vec<ByteBuf>, pub(crate) Signature);
+pub(crate) struct StoredSegment(
+    pub(crate) crate::log::Chain,
+    Vec<ByteBuf>,
+    pub(crate) Option<Signature>,
+);
 
 impl StoredSegment {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {

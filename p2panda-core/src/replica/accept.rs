@@ -2,8 +2,11 @@
 
 use crate::{
     codec,
-    id::{FestivalId, LogId},
-    log::{DocumentDescriptor, Segment, SegmentError, Tip, VerifiedSegment},
+    id::{FestivalId, LogId, UserId},
+    log::{
+        DocumentDescriptor, ForkError, ForkProof, Seal, Segment, SegmentError, Tip, VerifiedFork,
+        VerifiedSegment,
+    },
     replica::{LogState, Replica, log_key, logs::segment_key},
     store::{Batch, StoreError, Table},
 };
@@ -18,6 +21,12 @@ pub enum Accepted {
     },
     /// All of it was held already.
     Duplicate,
+    /// Its author signed two chains, and the log counts up to where they part: nothing behind it
+    /// is taken. Whoever sent more should be sent [`Replica::fork_proof`].
+    Cut {
+        /// The length at which the log is cut.
+        at: u64,
+    },
 }
 
 /// Why a segment was not accepted. Nothing of it was kept.
@@ -32,18 +41,18 @@ pub enum AcceptError {
     /// Nobody's fault: this replica does not follow the festival.
     #[error("this replica does not follow festival {0}")]
     UnknownFestival(FestivalId),
+    /// Nobody's fault: this replica takes in nothing of the author.
+    #[error("user {0} is blocked here")]
+    Blocked(UserId),
     /// Nobody's fault: earlier entries are missing. Ask from `held`.
     #[error("entries before the segment are missing: {held} are held")]
     Gap {
         /// The length that is held.
         held: u64,
     },
-    /// The author's fault: at this length the log held here has another chain value.
-    #[error("the log has another chain at entry {length}: its author signed two")]
-    Fork {
-        /// A length at which the two chains differ.
-        length: u64,
-    },
+    /// The author's fault, or the sender's: what is said to be a fork proof proves nothing.
+    #[error("refused a fork proof: {0}")]
+    Fork(#[from] ForkError),
     /// This device's store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,67 +70,111 @@ impl Replica {
         segment: Segment,
     ) -> Result<Accepted, AcceptError> {
         let log = segment.log;
-        if descriptor.id() != log.document || descriptor.label.len() > DocumentDescriptor::MAX_LABEL
-        {
-            return Err(AcceptError::Descriptor);
-        }
-        let festival = descriptor.festival;
-        if self.festival(festival)?.is_none() {
-            return Err(AcceptError::UnknownFestival(festival));
-        }
-        let state = self.log_state(festival, &log)?;
+        self.check_descriptor(descriptor, &log)?;
+        let state = self.log_state(descriptor.festival, &log)?;
         let held = state.as_ref().map_or_else(|| Tip::start(&log), LogState::tip);
+        let cut = state.as_ref().is_some_and(|state| state.is_cut);
         if segment.from > held.length {
-            return Err(AcceptError::Gap { held: held.length });
+            return if cut {
+                Ok(Accepted::Cut { at: held.length })
+            } else {
+                Err(AcceptError::Gap { held: held.length })
+            };
         }
-        let start = if segment.from == held.length {
-            held
-        } else {
-            let chain = self.chain_at(&log, segment.from)?;
-            let chain = chain.ok_or(AcceptError::Gap { held: held.length })?;
-            Tip { length: segment.from, chain }
-        };
+        let chain = self.chain_at(&log, segment.from)?;
+        let chain = chain.ok_or(AcceptError::Gap { held: held.length })?;
+        let start = Tip { length: segment.from, chain };
         let end = segment.end(&start)?;
-        let known = if end.length > held.length { None } else { self.chain_at(&log, end.length)? };
-        if known == Some(end.chain) {
+        if matches!(segment.seal, Seal::Signature(_))
+            && end.length <= held.length
+            && self.chain_at(&log, end.length)? == Some(end.chain)
+        {
             return Ok(Accepted::Duplicate); // its head was verified when it first came
         }
         let verified = segment.verify(&start, &descriptor.user)?;
-        if Some(log.incarnation) == self.incarnation && descriptor.user == self.user() {
-            // Our own incarnation went on elsewhere: whatever came of it, draw a fresh one.
+        self.leave(&log);
+        if start.length < held.length
+            && let Some(own) = self.run(&log, start.length)?
+            && let Some(proof) = ForkProof::between(log, &start, own, verified.run())
+            && !(cut && proof.at.length >= held.length)
+        {
+            // Both heads were verified when they came.
+            let proof = VerifiedFork::trusted(proof);
+            return self.cut(descriptor, state, &proof, Some(verified));
+        }
+        if end.length > held.length && cut {
+            return Ok(Accepted::Cut { at: held.length });
+        }
+        let proof = match verified.seal() {
+            Seal::Signature(_) => None,
+            Seal::Fork(proof) => Some(VerifiedFork::trusted((**proof).clone())),
+        };
+        let overlap = usize::try_from(held.length - start.length).unwrap_or(usize::MAX);
+        match (verified.skip(overlap), proof) {
+            (Some(new), proof) => self.extend(descriptor, state, new, proof),
+            (None, Some(proof)) if !cut || proof.at().length < held.length => {
+                self.cut(descriptor, state, &proof, None)
+            }
+            (None, _) => Ok(Accepted::Duplicate),
+        }
+    }
+
+    /// Checks that a log's document is what its descriptor says, and of a festival followed here.
+    pub(super) fn check_descriptor(
+        &self,
+        descriptor: &DocumentDescriptor,
+        log: &LogId,
+    ) -> Result<(), AcceptError> {
+        let too_long = descriptor.label.len() > DocumentDescriptor::MAX_LABEL;
+        if too_long || descriptor.id() != log.document {
+            return Err(AcceptError::Descriptor);
+        }
+        if self.festival(descriptor.festival)?.is_none() {
+            return Err(AcceptError::UnknownFestival(descriptor.festival));
+        }
+        if self.is_blocked(&descriptor.user)? {
+            return Err(AcceptError::Blocked(descriptor.user));
+        }
+        Ok(())
+    }
+
+    /// Our own incarnation went on elsewhere: whatever came of it, the next edit draws a fresh one.
+    pub(super) fn leave(&mut self, log: &LogId) {
+        let own = |replica: &Self| replica.descriptor(&log.document);
+        if Some(log.incarnation) == self.incarnation
+            && own(self).is_ok_and(|own| own.is_none_or(|own| own.user == self.user()))
+        {
             self.incarnation = None;
             self.unused_token = None;
         }
-        if known.is_some() {
-            return Err(AcceptError::Fork { length: end.length });
-        }
-        let overlap = usize::try_from(held.length - start.length).unwrap_or(usize::MAX);
-        let fork = AcceptError::Fork { length: held.length };
-        let new = verified.skip(overlap).ok_or(fork)?;
-        if *new.start() != held {
-            return Err(AcceptError::Fork { length: held.length });
-        }
-        let entries = new.payloads().len() as u64;
-        let mut batch = Batch::new();
-        self.append(&mut batch, descriptor, &new, state)?;
-        self.commit(batch, &[(festival, log, Some(held).filter(|tip| tip.length > 0))])?;
-        Ok(Accepted::New { entries })
     }
 
-    /// Adds a verified segment, and what becomes of its document, to a batch.
-    fn append(
+    /// Stores entries that follow what is held, up to the lowest parting that is known of.
+    fn extend(
         &mut self,
-        batch: &mut Batch,
         descriptor: &DocumentDescriptor,
-        segment: &VerifiedSegment,
         state: Option<LogState>,
-    ) -> Result<(), StoreError> {
-        let log = *segment.log();
+        mut new: VerifiedSegment,
+        proof: Option<VerifiedFork>,
+    ) -> Result<Accepted, AcceptError> {
+        let log = *new.log();
+        let held = *new.start();
+        let mut batch = Batch::new();
+        let proof = self.kept_fork_within(&new)?.or(proof);
+        if let Some(proof) = &proof {
+            (new, _) = new.cut(proof);
+            self.put_fork(&mut batch, proof)?;
+        }
         if state.is_none() {
             batch.put(Table::Documents, *log.document.as_bytes(), codec::encode(descriptor));
         }
-        let state = store_segment(batch, segment, state);
-        self.materialise(batch, descriptor, log, state, segment)
+        let entries = new.payloads().len() as u64;
+        let mut state = store_segment(&mut batch, &new, state);
+        state.is_cut = proof.is_some();
+        self.materialise(&mut batch, descriptor, log, state, &new)?;
+        let before = Some(held).filter(|tip| tip.length > 0);
+        self.commit(batch, &[(descriptor.festival, log, before)])?;
+        Ok(Accepted::New { entries })
     }
 
     /// Commits a batch that lets logs grow; an error leaves the documents to be loaded again.
@@ -150,14 +203,10 @@ pub(super) fn store_segment(
     segment: &VerifiedSegment,
     state: Option<LogState>,
 ) -> LogState {
-    let tip = segment.head().tip();
-    batch.put(Table::Segments, segment_key(segment.log(), tip.length), segment.to_stored());
-    LogState {
-        length: tip.length,
-        chain: tip.chain,
-        materialised: state.as_ref().map_or(0, |state| state.materialised),
-        stopped: state.and_then(|state| state.stopped),
-    }
+    let end = segment.end();
+    batch.put(Table::Segments, segment_key(segment.log(), end.length), segment.to_stored());
+    let before = state.unwrap_or_else(|| LogState::empty(Tip::start(segment.log())));
+    LogState { length: end.length, chain: end.chain, ..before }
 }
 
 pub(super) fn put_state(batch: &mut Batch, festival: FestivalId, log: &LogId, state: &LogState) {

@@ -57,6 +57,9 @@ pub enum EditError {
     /// A type that cannot be written as fields.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The log is not the user's own, not cut, or nothing of that branch is held.
+    #[error("log {} of document {} has no such cut branch of your own", .0.incarnation, .0.document)]
+    NothingToReissue(LogId),
     /// The gate refused what this library wrote: a bug to report.
     #[error("the edit was refused by this library's own gate: {0}")]
     Gate(String),
@@ -111,7 +114,7 @@ impl Replica {
         Ok(result)
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         festival: FestivalId,
         now: Instant,
@@ -209,7 +212,7 @@ impl Replica {
             let count = entries.len() as u64;
             let segment = VerifiedSegment::sign(&self.identity, log, &tip, entries)
                 .map_err(|error| EditError::Gate(error.to_string()))?;
-            tip = *segment.head().tip();
+            tip = *segment.end();
             let mut next = store_segment(batch, &segment, state);
             next.materialised += count;
             state = Some(next);

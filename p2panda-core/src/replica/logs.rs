@@ -3,8 +3,10 @@
 use crate::{
     hash::{Domain, hasher},
     id::{FestivalId, LogId},
-    identity::Signature,
-    log::{BLOCK, Chain, MAX_SEGMENT, SignedHead, StoredSegment, Tip, VerifiedSegment},
+    log::{
+        BLOCK, Chain, MAX_SEGMENT, PayloadHash, Run, Seal, StoredSegment, Tip, VerifiedSegment,
+        block_end,
+    },
     replica::{Replica, damaged},
     store::{StoreError, Table, prefix_end},
 };
@@ -91,14 +93,14 @@ impl Replica {
         let start = Tip { length: from, chain };
         let mut payloads: Vec<Vec<u8>> = Vec::new();
         let mut size = 0;
-        let mut head: Option<(Tip, Signature)> = None;
+        let mut sealed = None;
         let mut at = from;
         let mut tip = start;
         while at < durable && (at == from || !at.is_multiple_of(BLOCK)) {
             let Some(held) = self.segment_with(log, at)? else { break };
             let skip = usize::try_from(at - held.from).map_err(damaged)?;
             let more: usize = held.segment.payloads().skip(skip).map(<[u8]>::len).sum();
-            if (head.is_some() && size + more > MAX_SEGMENT) || held.end() > durable {
+            if (sealed.is_some() && size + more > MAX_SEGMENT) || held.end() > durable {
                 break;
             }
             size += more;
@@ -107,15 +109,41 @@ impl Replica {
                 payloads.push(payload.to_vec());
             }
             at = held.end();
-            head = Some((tip, held.segment.2));
+            sealed = Some(held.segment.2);
         }
-        Ok(head.map(|(tip, signature)| {
-            VerifiedSegment::from_store(
-                start,
-                payloads,
-                SignedHead::from_store(*log, tip, signature),
-            )
-        }))
+        let seal = match sealed {
+            None => return Ok(None),
+            Some(Some(signature)) => Seal::Signature(signature),
+            Some(None) => {
+                let missing = || damaged("a cut log has no fork proof");
+                Seal::Fork(Box::new(self.fork_proof(log)?.ok_or_else(missing)?.into_proof()))
+            }
+        };
+        Ok(Some(VerifiedSegment::from_store(*log, start, payloads, tip, seal)))
+    }
+
+    /// The payload hashes of a log from a length up to the last signed head in the same block of
+    /// 128 entries: what a peer that holds another branch needs to find where the two part. `None`
+    /// where nothing follows there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn run(&self, log: &LogId, from: u64) -> Result<Option<Run>, StoreError> {
+        let mut hashes = Vec::new();
+        let mut at = from;
+        let mut seal = None;
+        while at < block_end(from) {
+            let Some(held) = self.segment_with(log, at)? else { break };
+            let skip = usize::try_from(at - held.from).map_err(damaged)?;
+            hashes.extend(held.segment.payloads().skip(skip).map(PayloadHash::of));
+            at = held.end();
+            seal = Some(held.segment.2);
+        }
+        Ok(match seal {
+            None => None,
+            Some(Some(signature)) => Some(Run { hashes, signature }),
+            Some(None) => self.fork_proof(log)?.map(|proof| proof.run_after(hashes)),
+        })
     }
 
     /// The stored segment that holds an entry.
@@ -180,6 +208,7 @@ impl Replica {
                 hash.update(&log.to_bytes());
                 hash.update(&state.length.to_be_bytes());
                 hash.update(state.chain.as_bytes());
+                hash.update(&[u8::from(state.is_cut)]);
             })?;
         }
         Ok(*hash.finalize().as_bytes())

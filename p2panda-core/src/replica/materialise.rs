@@ -162,7 +162,7 @@ impl Replica {
         Ok(state.materialised > first)
     }
 
-    fn document_logs(
+    pub(super) fn document_logs(
         &self,
         festival: FestivalId,
         document: &DocumentId,
@@ -220,7 +220,7 @@ impl Replica {
 }
 
 /// Offers entries from where a log's materialisation stands.
-fn advance<'a>(
+pub(super) fn advance<'a>(
     document: &mut Document,
     log: &LogId,
     state: &mut LogState,

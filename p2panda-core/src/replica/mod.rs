@@ -3,9 +3,14 @@
 mod accept;
 mod difference;
 mod edit;
+mod forks;
 mod logs;
 mod materialise;
+mod open;
 mod rebuild;
+mod reissue;
+mod rematerialise;
+mod removal;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -14,6 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 pub use edit::{Edit, EditError};
+pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use open::OpenError;
+pub use removal::RemoveError;
 
 use crate::{
     codec,
@@ -28,8 +36,6 @@ use crate::{
 };
 
 const INCARNATION_KEY: &[u8] = b"incarnation";
-const RESUME_KEY: &[u8] = b"resume";
-const USER_KEY: &[u8] = b"user";
 
 /// The most documents kept in memory at once.
 const CACHED_DOCUMENTS: usize = 512;
@@ -49,6 +55,8 @@ pub struct Replica {
     incarnation: Option<Incarnation>,
     /// The token with which this replica was opened, as long as nothing has been written.
     unused_token: Option<[u8; 16]>,
+    /// Whether this device knows what its user promised before.
+    may_decide: bool,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
@@ -82,110 +90,22 @@ pub(crate) struct LogState {
     /// How many entries are part of the document.
     materialised: u64,
     stopped: Option<Stopped>,
+    /// Whether its author signed two chains that part here: nothing behind it counts.
+    is_cut: bool,
 }
 
 impl LogState {
     const fn tip(&self) -> Tip {
         Tip { length: self.length, chain: self.chain }
     }
-}
 
-/// Why a replica could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store belongs to another user.
-    #[error("this store belongs to user {found}, the key is that of {expected}")]
-    OtherUser {
-        /// Whose store it is.
-        found: UserId,
-        /// Whose key was given.
-        expected: UserId,
-    },
+    const fn empty(log_start: Tip) -> Self {
+        let Tip { length, chain } = log_start;
+        Self { length, chain, materialised: 0, stopped: None, is_cut: false }
+    }
 }
 
 impl Replica {
-    /// Opens a store for its user; an empty store becomes that user's.
-    ///
-    /// # Errors
-    /// [`OpenError`], with the store unchanged.
-    pub fn open(
-        mut store: Box<dyn Store>,
-        identity: Identity,
-        mut resume: Box<dyn ResumeTokens>,
-    ) -> Result<Self, OpenError> {
-        let user = identity.user();
-        match store.get(Table::Meta, USER_KEY)? {
-            None => {
-                let mut batch = Batch::new();
-                batch.put(Table::Meta, USER_KEY, *user.as_bytes());
-                store.commit(batch)?;
-                store.flush()?;
-            }
-            Some(bytes) => {
-                let found = UserId::from_bytes(fixed(&bytes)?);
-                if found != user {
-                    return Err(OpenError::OtherUser { found, expected: user });
-                }
-            }
-        }
-        let token = store.get(Table::Meta, RESUME_KEY)?.map(|bytes| fixed(&bytes)).transpose()?;
-        let token = token.filter(|token| resume.claim(token));
-        let last = store.get(Table::Meta, INCARNATION_KEY)?;
-        let incarnation = match (token, last) {
-            (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
-            _ => None,
-        };
-        let mut replica = Self {
-            store,
-            identity,
-            resume,
-            incarnation,
-            unused_token: token,
-            documents: HashMap::new(),
-            uses: 0,
-            unflushed: BTreeMap::new(),
-            dirty: false,
-            recent: VecDeque::new(),
-            recent_end: 0,
-        };
-        replica.rebuild_outdated_view()?;
-        Ok(replica)
-    }
-
-    /// Closes cleanly: makes everything durable and leaves the single-use token with which the
-    /// next opening goes on with the same incarnation. A replica that is only dropped is safe too;
-    /// its next opening draws a fresh incarnation.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the store could not be flushed.
-    pub fn close(mut self, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
-        let token = match self.unused_token {
-            // Nothing was written, so the name in the store still names exactly this state.
-            Some(token) => token,
-            None if self.incarnation.is_none() => return self.flush(),
-            None => {
-                let mut token = [0; 16];
-                rng.fill_bytes(&mut token);
-                let mut batch = Batch::new();
-                batch.put(Table::Meta, RESUME_KEY, token);
-                // The token vouches for this incarnation, whatever the store says of others.
-                let incarnation = self.incarnation.map(|incarnation| *incarnation.as_bytes());
-                batch.put(Table::Meta, INCARNATION_KEY, incarnation.unwrap_or_default());
-                self.store.commit(batch)?;
-                self.dirty = true;
-                token
-            }
-        };
-        self.flush()?;
-        if let Err(error) = self.resume.leave(&token) {
-            tracing::debug!(%error, "no token left: the next opening draws a fresh incarnation");
-        }
-        Ok(())
-    }
-
     /// The user who writes here.
     #[must_use]
     pub fn user(&self) -> UserId {

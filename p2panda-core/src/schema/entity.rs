@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    id::EntityId,
-    schema::{Instant, PolicySpec, text_set},
+    id::{EntityId, UserId},
+    schema::{Draw, Instant, PolicySpec, Span, Spans, text_set},
 };
 
 /// An entity with fields: what its `kind` field says, and the type that reads it.
@@ -85,11 +85,67 @@ pub struct Resource {
     /// How many units there are at any moment; 1 for a stage.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub capacity: i64,
+    /// How many units an undertaking needs at least, as a shift needs volunteers. It is told, and
+    /// limits nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum: i64,
+    /// Whether units are used up, as money and tokens are: then spans are ignored, and units count
+    /// against the whole until they are released.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consumable: bool,
+    /// What there are units of: `EUR`, `drink`. Empty for units of the resource itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// How much of it one unit is: 10 for money that is given in units of 10 EUR.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub unit_amount: i64,
+    /// Milliseconds before each use in which it is in use too. Negative ones count as none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub buffer_before: i64,
+    /// Milliseconds after each use in which it is in use too. Negative ones count as none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub buffer_after: i64,
+    /// When it can be used; always where empty.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub available: Spans,
+    /// The only spans for which it can be requested; any where empty.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub slots: Spans,
     /// The rule by which it may be used.
     pub policy: PolicySpec,
+    /// How lots fell, where its policy draws lots and the owner has drawn them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<Draw>,
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// Who, besides the owner, may amend it.
+    #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub editors: BTreeSet<UserId>,
+}
+
+/// One unit, and its owner answers every request in person.
+impl Default for Resource {
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            description: String::new(),
+            tags: BTreeSet::new(),
+            capacity: 1,
+            minimum: 0,
+            consumable: false,
+            unit: String::new(),
+            unit_amount: 1,
+            buffer_before: 0,
+            buffer_after: 0,
+            available: Spans::default(),
+            slots: Spans::default(),
+            policy: PolicySpec::new("manual"),
+            draw: None,
+            location: None,
+            editors: BTreeSet::new(),
+        }
+    }
 }
 
 const fn one() -> i64 {
@@ -99,6 +155,33 @@ const fn one() -> i64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_one(value: &i64) -> bool {
     *value == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(value: &i64) -> bool {
+    *value == 0
+}
+
+impl Resource {
+    /// The time that a use of a span occupies: with the buffers, or all of it where units are used
+    /// up.
+    #[must_use]
+    pub fn occupied(&self, span: &Span) -> Span {
+        if self.consumable {
+            let [starts, ends] = [i64::MIN, i64::MAX].map(Instant::from_millis);
+            return Span { starts, ends };
+        }
+        let starts = span.starts.millis().saturating_sub(self.buffer_before.max(0));
+        let ends = span.ends.millis().saturating_add(self.buffer_after.max(0));
+        Span { starts: Instant::from_millis(starts), ends: Instant::from_millis(ends) }
+    }
+
+    /// Whether it is offered over this span: within its available times, and one of its slots.
+    #[must_use]
+    pub fn offers(&self, span: &Span) -> bool {
+        (self.available.is_empty() || self.available.cover(span))
+            && (self.slots.is_empty() || self.slots.contains(span))
+    }
 }
 
 impl Entity for Resource {
@@ -177,6 +260,9 @@ pub struct Event {
     /// Whether it was called off. It stays visible.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancelled: bool,
+    /// Who, besides the owner, may amend it and requests things for it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub editors: BTreeSet<UserId>,
 }
 
 impl Entity for Event {

@@ -29,12 +29,18 @@ pub enum Table {
     Meta,
     /// Festivals that this replica follows.
     Festivals,
+    /// Users of whom nothing is taken in.
+    Blocked,
     /// Descriptors of documents.
     Documents,
     /// The state of each log.
     Logs,
-    /// Segments of logs, by log and first entry.
+    /// Segments of logs, by log and length at their end.
     Segments,
+    /// Fork proofs, by log and the length at which its chains part.
+    Forks,
+    /// Entries that a fork cut off, as segments.
+    Cut,
     /// Entities and records of the view.
     Rows,
     /// Secondary keys of the view.
@@ -45,12 +51,15 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Festivals,
+        Self::Blocked,
         Self::Documents,
         Self::Logs,
         Self::Segments,
+        Self::Forks,
+        Self::Cut,
         Self::Rows,
         Self::Index,
         Self::Feed,
@@ -62,9 +71,12 @@ impl Table {
         match self {
             Self::Meta => "meta",
             Self::Festivals => "festivals",
+            Self::Blocked => "blocked",
             Self::Documents => "documents",
             Self::Logs => "logs",
             Self::Segments => "segments",
+            Self::Forks => "forks",
+            Self::Cut => "cut",
             Self::Rows => "rows",
             Self::Index => "index",
             Self::Feed => "feed",

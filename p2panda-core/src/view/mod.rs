@@ -17,7 +17,7 @@ use crate::{
 };
 use rows::{
     IndexOf, LONG_EVENT_MS, Row, arrival, feed_end, feed_key, index_prefix, ordered, row_id,
-    row_key, sized,
+    row_key, sized, stored_at,
 };
 
 /// The read model of one festival, as of now.
@@ -223,6 +223,11 @@ impl<'a> View<'a> {
     /// [`StoreError`].
     pub fn cursor(&self) -> Result<u64, StoreError> {
         feed_end(self.store, self.festival)
+    }
+
+    /// Where what is stored of the festival's view stands: each table with a prefix of keys.
+    pub(crate) fn tables(&self) -> Vec<(Table, Vec<u8>)> {
+        stored_at(self.festival)
     }
 
     fn row(&self, id: &EntityId) -> Result<Option<Row>, StoreError> {

@@ -179,6 +179,22 @@ fn counter_key(festival: FestivalId) -> Vec<u8> {
     [FEED_COUNTER, &festival.as_bytes()[..]].concat()
 }
 
+/// Every prefix of keys under which something of a festival's view is stored.
+pub(super) fn stored_at(festival: FestivalId) -> Vec<(Table, Vec<u8>)> {
+    let indexes = [
+        IndexOf::Kind,
+        IndexOf::Start,
+        IndexOf::LongStart,
+        IndexOf::Resource,
+        IndexOf::Event,
+        IndexOf::Change,
+    ];
+    let indexes =
+        indexes.into_iter().map(|index| (Table::Index, index_prefix(index, festival, &[])));
+    let rows = [Table::Rows, Table::Feed].map(|table| (table, festival.as_bytes().to_vec()));
+    indexes.chain(rows).chain([(Table::Meta, counter_key(festival))]).collect()
+}
+
 /// Whether a key of the index holds what cannot be made anew: when a row first arrived.
 pub(crate) fn is_arrival_key(key: &[u8]) -> bool {
     key.first() == Some(&(IndexOf::Change as u8))

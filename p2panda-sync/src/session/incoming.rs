@@ -109,6 +109,11 @@ impl Exchange {
             return Err(PeerFault::Festival.into());
         }
         match replica.accept(&descriptor, segment) {
+            Ok(Accepted::Cut { .. }) => {
+                self.part(festival, log, report);
+                self.untold.push(log);
+                Ok(())
+            }
             Ok(accepted) => {
                 if let Accepted::New { entries } = accepted {
                     report.stats.signatures_checked += 1;
@@ -125,13 +130,9 @@ impl Exchange {
                 Ok(())
             }
             Err(AcceptError::Gap { .. }) => Ok(self.came_early(log, end)?),
-            Err(AcceptError::Fork { .. }) => {
-                self.part(festival, log, report);
-                self.untold.push(log);
-                Ok(())
-            }
-            Err(AcceptError::UnknownFestival(_)) => {
-                // Left since the session began.
+            Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
+            Err(AcceptError::UnknownFestival(_) | AcceptError::Blocked(_)) => {
+                // Left since the session began, or refused.
                 self.asked.remove(&log);
                 Ok(())
             }

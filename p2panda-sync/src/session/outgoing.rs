@@ -64,7 +64,7 @@ impl Exchange {
                 continue;
             };
             let owner = if from == 0 { self.owner(&log, replica)? } else { None };
-            let end = segment.head().tip().length;
+            let end = segment.end().length;
             self.theirs.insert(log, end);
             self.sent.pushes += 1;
             report.stats.segments_sent += 1;

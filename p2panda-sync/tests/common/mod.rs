@@ -63,7 +63,7 @@ impl Author {
     pub fn write(&mut self, payload: Vec<u8>) -> VerifiedSegment {
         let segment =
             VerifiedSegment::sign(&self.identity, self.log, &self.tip, vec![payload]).unwrap();
-        self.tip = *segment.head().tip();
+        self.tip = *segment.end();
         segment
     }
 

@@ -69,7 +69,7 @@ impl Peer {
             let mut at = self.replica.held(&log).unwrap().map_or(0, |tip| tip.length);
             let descriptor = from.replica.descriptor(&log.document).unwrap().unwrap();
             while let Some(segment) = from.replica.segment(&log, at).unwrap() {
-                at = segment.head().tip().length;
+                at = segment.end().length;
                 self.replica.accept(&descriptor, segment.into_segment()).unwrap();
             }
         }

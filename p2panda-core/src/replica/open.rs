@@ -1,0 +1,150 @@
+//! Opening and closing a store, and what an opening in doubt means.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use rand_core::CryptoRng;
+
+use crate::{
+    id::{Incarnation, UserId},
+    identity::Identity,
+    replica::{INCARNATION_KEY, Replica, fixed},
+    store::{Batch, ResumeTokens, Store, StoreError, Table},
+};
+
+const RESUME_KEY: &[u8] = b"resume";
+const USER_KEY: &[u8] = b"user";
+const MAY_DECIDE_KEY: &[u8] = b"may decide";
+
+/// Why a replica could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store belongs to another user.
+    #[error("this store belongs to user {found}, the key is that of {expected}")]
+    OtherUser {
+        /// Whose store it is.
+        found: UserId,
+        /// Whose key was given.
+        expected: UserId,
+    },
+}
+
+impl Replica {
+    /// Opens a store for its user; an empty store becomes that user's.
+    ///
+    /// # Errors
+    /// [`OpenError`], with the store unchanged.
+    pub fn open(
+        mut store: Box<dyn Store>,
+        identity: Identity,
+        mut resume: Box<dyn ResumeTokens>,
+    ) -> Result<Self, OpenError> {
+        let user = identity.user();
+        match store.get(Table::Meta, USER_KEY)? {
+            None => {
+                let mut batch = Batch::new();
+                batch.put(Table::Meta, USER_KEY, *user.as_bytes());
+                store.commit(batch)?;
+                store.flush()?;
+            }
+            Some(bytes) => {
+                let found = UserId::from_bytes(fixed(&bytes)?);
+                if found != user {
+                    return Err(OpenError::OtherUser { found, expected: user });
+                }
+            }
+        }
+        let token = store.get(Table::Meta, RESUME_KEY)?.map(|bytes| fixed(&bytes)).transpose()?;
+        let token = token.filter(|token| resume.claim(token));
+        let last = store.get(Table::Meta, INCARNATION_KEY)?;
+        let may_decide = store.get(Table::Meta, MAY_DECIDE_KEY)?.is_some();
+        let in_doubt = last.is_some() && token.is_none();
+        if may_decide && in_doubt {
+            let mut batch = Batch::new();
+            batch.delete(Table::Meta, MAY_DECIDE_KEY);
+            store.commit(batch)?;
+            store.flush()?;
+        }
+        let incarnation = match (token, last) {
+            (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
+            _ => None,
+        };
+        let mut replica = Self {
+            store,
+            identity,
+            resume,
+            incarnation,
+            unused_token: token,
+            may_decide: may_decide && !in_doubt,
+            documents: HashMap::new(),
+            uses: 0,
+            unflushed: BTreeMap::new(),
+            dirty: false,
+            recent: VecDeque::new(),
+            recent_end: 0,
+        };
+        replica.rebuild_outdated_view()?;
+        Ok(replica)
+    }
+
+    /// Closes cleanly: makes everything durable and leaves the single-use token with which the
+    /// next opening goes on with the same incarnation. A replica that is only dropped is safe too;
+    /// its next opening draws a fresh incarnation.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store could not be flushed.
+    pub fn close(mut self, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+        let token = match self.unused_token {
+            // Nothing was written, so the name in the store still names exactly this state.
+            Some(token) => token,
+            None if self.incarnation.is_none() => return self.flush(),
+            None => {
+                let mut token = [0; 16];
+                rng.fill_bytes(&mut token);
+                let mut batch = Batch::new();
+                batch.put(Table::Meta, RESUME_KEY, token);
+                // The token vouches for this incarnation, whatever the store says of others.
+                let incarnation = self.incarnation.map(|incarnation| *incarnation.as_bytes());
+                batch.put(Table::Meta, INCARNATION_KEY, incarnation.unwrap_or_default());
+                self.store.commit(batch)?;
+                self.dirty = true;
+                token
+            }
+        };
+        self.flush()?;
+        if let Err(error) = self.resume.leave(&token) {
+            tracing::debug!(%error, "no token left: the next opening draws a fresh incarnation");
+        }
+        Ok(())
+    }
+
+    /// Whether this device knows what its user promised before, so that it may promise more.
+    ///
+    /// False for a new store, and again whenever a store that was written to is opened without
+    /// having been closed cleanly: it may be an older copy, and what was promised since is not in
+    /// it. Nothing here refuses decisions; clients and stewards ask before they sign any.
+    #[must_use]
+    pub const fn may_decide(&self) -> bool {
+        self.may_decide
+    }
+
+    /// Says that this device knows what its user promised: because the key was generated here just
+    /// now, because the user's own documents were synced since the opening, or because the user
+    /// says that there is no other copy.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn allow_decisions(&mut self) -> Result<(), StoreError> {
+        if self.may_decide {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, MAY_DECIDE_KEY, *b"");
+        self.store.commit(batch)?;
+        self.store.flush()?;
+        self.may_decide = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Writing again what a fork cut off: for an honest author whose key was stolen, or whose device
+//! was set back to an earlier state.
+
+use std::collections::BTreeMap;
+
+use rand_core::CryptoRng;
+
+use crate::{
+    document::{Document, Draft, Outcome, Replay},
+    id::{Incarnation, LogId},
+    log::{Chain, ForkEvidence, PayloadHash},
+    replica::{EditError, Replica},
+    schema::Instant,
+    store::{Batch, StoreError, Table},
+};
+
+/// One log as a document is built from it.
+struct Source {
+    log: LogId,
+    payloads: Vec<Vec<u8>>,
+    at: usize,
+}
+
+impl Replica {
+    /// Writes a branch of an own cut log again, in a log of the present incarnation: every change
+    /// that the cut took from the document, of this log and of those that depended on it. Returns
+    /// how many changes were made again. Do it for the branch that you wrote: `end` is the chain
+    /// value at its end, as [`forks`](Self::forks) lists it.
+    ///
+    /// # Errors
+    /// [`EditError`] where the log is not one's own and cut, or the branch is not held.
+    pub fn reissue(
+        &mut self,
+        log: &LogId,
+        end: &Chain,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<usize, EditError> {
+        let descriptor = self.descriptor(&log.document)?;
+        let own = descriptor.filter(|descriptor| descriptor.user == self.user());
+        let descriptor = own.ok_or(EditError::NothingToReissue(*log))?;
+        let state = self.log_state(descriptor.festival, log)?.filter(|state| state.is_cut);
+        let at = state.ok_or(EditError::NothingToReissue(*log))?.tip();
+        let mut branches = self.cut_branches(log, &at)?;
+        let place = branches.iter().position(|branch| branch.end.chain == *end);
+        let branch = branches.swap_remove(place.ok_or(EditError::NothingToReissue(*log))?);
+
+        let present = self.take_document(&descriptor)?;
+        let mut sources = Vec::new();
+        for (other, state) in self.document_logs(descriptor.festival, &log.document)? {
+            let mut payloads = self.payloads(&other, 0, state.length)?;
+            if other == *log {
+                payloads.extend(branch.payloads.iter().cloned());
+            }
+            sources.push(Source { log: other, payloads, at: 0 });
+        }
+        let counts = |log: &LogId| present.document.length(&log.incarnation);
+        let (draft, changes) = draft_what_is_lost(Document::new(self.user()), sources, counts);
+        self.cache(descriptor.id(), present);
+        let fresh = Incarnation::random(rng);
+        let drafts = BTreeMap::from([(descriptor.label.clone(), draft)]);
+        self.write(descriptor.festival, now, fresh, drafts)?;
+        let shared = |key: &Vec<u8>| branches.iter().any(|other| other.keys.contains(key));
+        let mut batch = Batch::new();
+        for key in branch.keys.into_iter().filter(|key| !shared(key)) {
+            batch.delete(Table::Cut, key);
+        }
+        self.store.commit(batch)?;
+        self.store.flush()?;
+        Ok(changes)
+    }
+
+    /// Evidence of a log's fork for third parties; `None` where it is not cut.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn fork_evidence(&self, log: &LogId) -> Result<Option<ForkEvidence>, StoreError> {
+        let (Some(descriptor), Some(proof)) =
+            (self.descriptor(&log.document)?, self.fork_proof(log)?)
+        else {
+            return Ok(None);
+        };
+        let payloads = self.payloads(log, 0, proof.at().length)?;
+        let prefix = payloads.iter().map(|payload| PayloadHash::of(payload)).collect();
+        Ok(Some(ForkEvidence { descriptor, prefix, proof: proof.into_proof() }))
+    }
+}
+
+/// Builds the document as it was, and drafts the changes that the present one lacks.
+fn draft_what_is_lost(
+    mut document: Document,
+    mut sources: Vec<Source>,
+    counts: impl Fn(&LogId) -> u64,
+) -> (Draft, usize) {
+    let mut draft = Draft::default();
+    let mut replay = Replay::default();
+    let mut changes = 0;
+    let mut progress = true;
+    while std::mem::take(&mut progress) {
+        for Source { log, payloads, at } in &mut sources {
+            while let Some(payload) = payloads.get(*at) {
+                let position = *at as u64;
+                let outcome = document.offer(log.incarnation, position, payload);
+                if !matches!(outcome, Outcome::Valid(_)) {
+                    break;
+                }
+                let lost = position >= counts(log);
+                replay.change(payload, lost.then_some(&mut draft));
+                changes += usize::from(lost);
+                *at += 1;
+                progress = true;
+            }
+        }
+    }
+    (draft, changes)
+}

@@ -1,0 +1,175 @@
+//! Local deletion: forgetting users and festivals, and refusing what a user writes from now on.
+//! Nobody else is affected, and nobody else needs to be asked.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    codec,
+    document::Document,
+    id::{DocumentId, FestivalId, LogId, UserId},
+    log::DocumentDescriptor,
+    replica::{Replica, damaged, fixed, log_key},
+    store::{Batch, Entry, StoreError, Table, prefix_end},
+};
+
+/// How many keys are deleted in one batch.
+const PAGE: usize = 1024;
+
+/// Why something was not removed. Nothing was.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// One's own documents cannot be refused.
+    #[error("this is your own key: you cannot block or forget yourself")]
+    Yourself,
+    /// This device's store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Replica {
+    /// Removes everything that a user wrote from this device, and takes in nothing of that user any
+    /// more, until [`unblock`](Self::unblock).
+    ///
+    /// # Errors
+    /// [`RemoveError`]; after an error of the store the user is blocked, and what is left of the
+    /// documents goes with the next call.
+    pub fn block(&mut self, user: UserId) -> Result<(), RemoveError> {
+        if user == self.user() {
+            return Err(RemoveError::Yourself);
+        }
+        let mut batch = Batch::new();
+        batch.put(Table::Blocked, *user.as_bytes(), *b"");
+        self.store.commit(batch)?;
+        self.dirty = true;
+        self.forget(user)
+    }
+
+    /// Takes in again what a user writes. What was removed comes back from other peers.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unblock(&mut self, user: &UserId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.delete(Table::Blocked, *user.as_bytes());
+        self.store.commit(batch)?;
+        self.dirty = true;
+        self.flush()
+    }
+
+    /// The users that are blocked here, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn blocked(&self) -> Result<Vec<UserId>, StoreError> {
+        let blocked = self.store.range(Table::Blocked, &[], None, usize::MAX)?;
+        blocked.iter().map(|(key, _)| fixed(key).map(UserId::from_bytes)).collect()
+    }
+
+    /// Whether a user is blocked here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_blocked(&self, user: &UserId) -> Result<bool, StoreError> {
+        Ok(self.store.get(Table::Blocked, user.as_bytes())?.is_some())
+    }
+
+    /// Removes everything that a user wrote from this device. The next peer that holds it brings it
+    /// back, unless the user is blocked.
+    ///
+    /// # Errors
+    /// [`RemoveError`].
+    pub fn forget(&mut self, user: UserId) -> Result<(), RemoveError> {
+        if user == self.user() {
+            return Err(RemoveError::Yourself);
+        }
+        self.remove_documents(|descriptor| descriptor.user == user)?;
+        Ok(())
+    }
+
+    /// Stops following a festival and removes all of it from this device, one's own documents too.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is left then goes with the next call.
+    pub fn leave_festival(&mut self, festival: FestivalId) -> Result<(), StoreError> {
+        self.remove_documents(|descriptor| descriptor.festival == festival)?;
+        for (table, prefix) in self.view(festival).tables() {
+            self.remove_all(table, &prefix)?;
+        }
+        let mut batch = Batch::new();
+        batch.delete(Table::Festivals, *festival.as_bytes());
+        self.store.commit(batch)?;
+        self.dirty = true;
+        self.flush()
+    }
+
+    fn remove_documents(
+        &mut self,
+        which: impl Fn(&DocumentDescriptor) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut after = Vec::new();
+        loop {
+            let page = self.store.range(Table::Documents, &after, None, PAGE)?;
+            for (key, bytes) in &page {
+                let descriptor: DocumentDescriptor =
+                    codec::decode_stored(bytes).map_err(damaged)?;
+                if which(&descriptor) {
+                    self.remove_document(&descriptor)?;
+                }
+                after = [&key[..], &[0]].concat();
+            }
+            if page.len() < PAGE {
+                return self.flush();
+            }
+        }
+    }
+
+    /// Removes one document: first what the view says of it, then its logs.
+    fn remove_document(&mut self, descriptor: &DocumentDescriptor) -> Result<(), StoreError> {
+        let document = descriptor.id();
+        let cached = self.take_document(descriptor)?;
+        let locals: BTreeSet<_> = cached.document.locals().collect();
+        drop(cached);
+        let mut batch = Batch::new();
+        let nothing = Document::new(descriptor.user);
+        self.write_rows(&mut batch, descriptor, &nothing, &locals)?;
+        let logs = self.document_logs(descriptor.festival, &document)?;
+        for (log, _) in &logs {
+            batch.delete(Table::Logs, log_key(descriptor.festival, log));
+        }
+        batch.delete(Table::Documents, *document.as_bytes());
+        let grown: Vec<_> = logs.iter().map(|(log, _)| (descriptor.festival, *log, None)).collect();
+        self.commit(batch, &grown)?;
+        for (log, _) in logs {
+            self.remove_log(&log)?;
+        }
+        self.remove_kept_forks(&document)
+    }
+
+    fn remove_log(&mut self, log: &LogId) -> Result<(), StoreError> {
+        for table in [Table::Segments, Table::Cut] {
+            self.remove_all(table, &log.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Proofs are kept of logs that are not held too.
+    fn remove_kept_forks(&mut self, document: &DocumentId) -> Result<(), StoreError> {
+        self.remove_all(Table::Forks, document.as_bytes())
+    }
+
+    fn remove_all(&mut self, table: Table, prefix: &[u8]) -> Result<(), StoreError> {
+        let end = prefix_end(prefix);
+        loop {
+            let page: Vec<Entry> = self.store.range(table, prefix, end.as_deref(), PAGE)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            for (key, _) in page {
+                batch.delete(table, key);
+            }
+            self.store.commit(batch)?;
+            self.dirty = true;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{
+    codec,
+    hash::{Domain, hash},
+    id::EntityId,
+};
+
+/// What an owner reveals when lots were drawn: the seed to which the policy was committed, and the
+/// tickets that took part. Written as one scalar, so that two versions never mix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Draw {
+    /// Whoever knows it can compute every ticket.
+    pub seed: [u8; 32],
+    /// The tickets of the requests that took part: the lowest comes first.
+    tickets: Vec<Ticket>,
+}
+
+/// The lot of one request under one seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket([u8; 16]);
+
+impl Ticket {
+    /// The ticket of a request. Nobody can tell it, or choose a request for it, without the seed.
+    #[must_use]
+    pub fn of(seed: &[u8; 32], request: &EntityId) -> Self {
+        let hash = hash(Domain::Policy, &codec::encode(&("ticket", seed, request)));
+        Self(std::array::from_fn(|at| hash[at]))
+    }
+}
+
+impl Draw {
+    /// How many requests take part at most: the lowest tickets of more.
+    pub const MAX: usize = 2_048;
+
+    /// What commits to a seed before it is revealed.
+    #[must_use]
+    pub fn commitment(seed: &[u8; 32]) -> [u8; 32] {
+        hash(Domain::Policy, &codec::encode(&("commitment", seed, "")))
+    }
+
+    /// The draw among these requests.
+    #[must_use]
+    pub fn among<'a>(seed: [u8; 32], requests: impl IntoIterator<Item = &'a EntityId>) -> Self {
+        let tickets = requests.into_iter().map(|request| Ticket::of(&seed, request));
+        let mut tickets: Vec<Ticket> = tickets.collect();
+        tickets.sort_unstable();
+        tickets.dedup();
+        tickets.truncate(Self::MAX);
+        Self { seed, tickets }
+    }
+
+    /// The place of a request, the first one being 0; `None` where it did not take part.
+    #[must_use]
+    pub fn place(&self, request: &EntityId) -> Option<usize> {
+        self.tickets.binary_search(&Ticket::of(&self.seed, request)).ok()
+    }
+}
+
+impl Serialize for Draw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = self.seed.to_vec();
+        bytes.extend(self.tickets.iter().flat_map(|ticket| ticket.0));
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Draw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
+        let malformed = || D::Error::custom("a draw is a seed and tickets in order");
+        let (seed, rest) = bytes.split_first_chunk::<32>().ok_or_else(malformed)?;
+        let (tickets, []) = rest.as_chunks::<16>() else { return Err(malformed()) };
+        let tickets: Vec<Ticket> = tickets.iter().copied().map(Ticket).collect();
+        if tickets.len() > Self::MAX || !tickets.is_sorted_by(|a, b| a < b) {
+            return Err(malformed());
+        }
+        Ok(Self { seed: *seed, tickets })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::DocumentId;
+
+    #[test]
+    fn a_draw_is_read_back_and_nothing_but_a_draw_is() {
+        let id = |name: &str| EntityId::new(DocumentId::from_bytes([1; 32]), name.parse().unwrap());
+        let requests = ["a", "b", "c"].map(id);
+        let draw = Draw::among([7; 32], &requests);
+        let bytes = cbor2::Value::serialized(&draw).unwrap();
+        assert_eq!(bytes.deserialized::<Draw>().unwrap(), draw);
+        let mut places = requests.each_ref().map(|request| draw.place(request).unwrap());
+        places.sort_unstable();
+        assert_eq!(places, [0, 1, 2]);
+        assert_eq!(draw.place(&id("d")), None);
+
+        let cbor2::Value::Bytes(bytes) = bytes else { panic!() };
+        let mut swapped = bytes.clone();
+        swapped[32..64].rotate_left(16);
+        for bad in [&bytes[..31], &bytes[..79], &swapped, &[0; 32 + 2 * 16]] {
+            assert!(cbor2::Value::Bytes(bad.to_vec()).deserialized::<Draw>().is_err());
+        }
+    }
+
+    #[test]
+    fn of_too_many_the_lowest_tickets_take_part() {
+        let document = DocumentId::from_bytes([1; 32]);
+        let ids: Vec<EntityId> =
+            (0..3_000).map(|n| EntityId::new(document, n.to_string().parse().unwrap())).collect();
+        let draw = Draw::among([7; 32], &ids);
+        let (in_it, out): (Vec<&EntityId>, Vec<&EntityId>) =
+            ids.iter().partition(|id| draw.place(id).is_some());
+        assert_eq!(in_it.len(), Draw::MAX);
+        let ticket = |id: &&EntityId| Ticket::of(&[7; 32], id);
+        assert!(in_it.iter().map(ticket).max() < out.iter().map(ticket).min());
+    }
+}
