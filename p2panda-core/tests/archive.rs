@@ -6,7 +6,11 @@ mod common;
 
 use std::io::{self, Read};
 
-use common::{NOW, assert_equal, event, festival_of, hand_over, put, replica, rng};
+use common::{
+    NOW, assert_equal, event, festival_of,
+    forks::{Liar, Piece, meet},
+    hand_over, put, replica, rng,
+};
 use p2panda_core::{
     AcceptError, Festival, Identity, Replica, SegmentError,
     archive::{ImportError, ImportFault, Imported, Refusing},
@@ -176,6 +180,46 @@ fn frames_that_only_add_are_skipped_and_others_end_the_import() {
     newer[16] = b'2';
     let error = reader().import(&mut &newer[..]).unwrap_err();
     assert!(matches!(error.why, ImportFault::NewerFormat));
+}
+
+#[test]
+fn cut_logs_go_along_with_their_proofs() {
+    let mut with_cuts = 0;
+    let mut at_the_start = 0;
+    for seed in 0..60 {
+        let mut rng = rng(1000 + seed);
+        let liar = Liar::new(&mut rng);
+        let [mut bob, mut carol] = [liar.reader(&mut rng), liar.reader(&mut rng)];
+        for piece in liar.tangle(&mut rng) {
+            let _ = match piece {
+                Piece::Segment(segment) => bob.accept(&liar.descriptor, segment).map(drop),
+                Piece::Proof(proof) => bob.accept_fork(&liar.descriptor, proof).map(drop),
+            };
+        }
+        bob.flush().unwrap();
+        let mut file = Vec::new();
+        bob.export(liar.festival, &mut file).unwrap();
+        let imported = carol.import(&mut &file[..]).unwrap();
+        let forks = bob.forks(liar.festival).unwrap();
+        assert_eq!((imported.cut, imported.refusals), (forks.len() as u64, 0), "{seed}");
+        at_the_start += forks.iter().filter(|fork| fork.at.length == 0).count();
+        with_cuts += forks.len();
+        assert_equal(&bob, &carol);
+        let mut again = Vec::new();
+        carol.export(liar.festival, &mut again).unwrap();
+        assert_eq!(again, file);
+        // Who holds another branch comes to the same by way of the file.
+        let mut dan = liar.reader(&mut rng);
+        for piece in liar.tangle(&mut rng) {
+            if let Piece::Segment(segment) = piece {
+                let _ = dan.accept(&liar.descriptor, segment);
+            }
+        }
+        dan.import(&mut &file[..]).unwrap();
+        meet(&mut dan, &mut bob, liar.festival);
+        assert_equal(&bob, &dan);
+    }
+    assert!(with_cuts > 30 && at_the_start > 5, "{with_cuts} cuts, {at_the_start} at the start");
 }
 
 #[test]

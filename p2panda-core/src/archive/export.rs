@@ -2,11 +2,11 @@ use std::io::{self, Write};
 
 use serde_bytes::ByteBuf;
 
-use super::{DOCUMENT, Entries, FESTIVAL, SEGMENT, frame::Writer};
+use super::{CUT, CutBody, DOCUMENT, FESTIVAL, SEGMENT, SegmentBody, frame::Writer};
 use crate::{
     codec,
-    id::{DocumentId, FestivalId},
-    log::DocumentDescriptor,
+    id::{DocumentId, FestivalId, LogId},
+    log::{DocumentDescriptor, Seal, Tip, VerifiedFork},
     replica::{Replica, damaged},
     store::StoreError,
 };
@@ -62,21 +62,44 @@ impl Replica {
                 exported.documents += 1;
                 document = Some(log.document);
             }
-            let mut from = 0;
-            while from < tip.length {
-                let missing = || damaged(format!("entry {from} of a log is missing"));
-                let segment = self.segment(&log, from)?.ok_or_else(missing)?.into_segment();
-                let payloads = segment.payloads.into_iter().map(ByteBuf::from).collect::<Vec<_>>();
-                let entries = payloads.len() as u64;
-                let signature = segment.signature;
-                let body = Entries { incarnation: log.incarnation, from, payloads, signature };
-                writer.frame(SEGMENT, &codec::encode(&body))?;
-                exported.entries += entries;
-                from += entries;
-            }
+            exported.entries += self.export_log(&mut writer, &log, tip)?;
             exported.logs += 1;
         }
         writer.finish()?;
         Ok(exported)
+    }
+
+    /// Writes a log; how many entries.
+    fn export_log(
+        &self,
+        writer: &mut Writer<'_>,
+        log: &LogId,
+        tip: Tip,
+    ) -> Result<u64, ExportError> {
+        let mut at = 0;
+        let mut cut = self.fork_proof(log)?.map(VerifiedFork::into_proof);
+        while at < tip.length {
+            let missing = || damaged(format!("entry {at} of a log is missing"));
+            let segment = self.segment(log, at)?.ok_or_else(missing)?.into_segment();
+            let payloads = segment.payloads.into_iter().map(ByteBuf::from).collect::<Vec<_>>();
+            let entries = payloads.len() as u64;
+            match segment.seal {
+                Seal::Signature(signature) => {
+                    let body: SegmentBody = (log.incarnation, at, payloads, signature);
+                    writer.frame(SEGMENT, &codec::encode(&body))?;
+                }
+                Seal::Fork(proof) => {
+                    let body: CutBody = (at, payloads, *proof);
+                    writer.frame(CUT, &codec::encode(&body))?;
+                    cut = None;
+                }
+            }
+            at += entries;
+        }
+        if let Some(proof) = cut {
+            let body: CutBody = (at, Vec::new(), proof);
+            writer.frame(CUT, &codec::encode(&body))?;
+        }
+        Ok(at)
     }
 }

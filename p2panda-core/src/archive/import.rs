@@ -1,15 +1,15 @@
 use std::io::{self, Read};
 
 use super::{
-    DOCUMENT, Entries, FESTIVAL, SEGMENT,
+    CUT, CutBody, DOCUMENT, FESTIVAL, SEGMENT, SegmentBody,
     frame::{Frame, Reader},
 };
 use crate::{
     codec::{self, CodecError},
     festival::{Festival, TicketError},
     id::{FestivalId, LogId},
-    log::{DocumentDescriptor, Segment},
-    replica::{AcceptError, Accepted, Replica},
+    log::{DocumentDescriptor, Seal, Segment},
+    replica::{AcceptError, Accepted, ForkOutcome, Replica},
     store::StoreError,
 };
 
@@ -30,6 +30,8 @@ pub struct Imported {
     pub new: u64,
     /// Segments of which all entries were held already.
     pub held: u64,
+    /// Segments and proofs that show, or met, logs cut because their authors signed two chains.
+    pub cut: u64,
     /// Frames of later versions, which add to what was read and were skipped.
     pub skipped: u64,
     /// Frames that were refused, the first 32. The rest of the file was imported.
@@ -170,9 +172,9 @@ impl Replica {
                     let read = read_document(&body, festival.id());
                     (None, read.map(|read| document = Some(read)))
                 }
-                SEGMENT => {
+                SEGMENT | CUT => {
                     unflushed += body.len();
-                    self.import_segment(document.as_ref(), &body, imported)?
+                    self.import_entries(document.as_ref(), kind, &body, imported)?
                 }
                 _ => (None, Err(Refusing::SecondFestival)),
             };
@@ -190,35 +192,67 @@ impl Replica {
         }
     }
 
-    /// Takes a segment in, or says why not; an error is the store's.
-    fn import_segment(
+    /// Takes entries in, or says why not; an error is the store's.
+    fn import_entries(
         &mut self,
         descriptor: Option<&DocumentDescriptor>,
+        kind: u8,
         body: &[u8],
         imported: &mut Imported,
     ) -> Result<(Option<LogId>, Result<(), Refusing>), StoreError> {
-        let Entries { incarnation, from, payloads, signature } =
-            match codec::decode(body, body.len()) {
-                Ok(entries) => entries,
-                Err(error) => return Ok((None, Err(error.into()))),
-            };
         let Some(descriptor) = descriptor else { return Ok((None, Err(Refusing::NoDocument))) };
-        let log = LogId { document: descriptor.id(), incarnation };
-        let payloads = payloads.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
-        let result = match self.accept(descriptor, Segment { log, from, payloads, signature }) {
-            Ok(Accepted::New { entries }) => {
-                imported.new += entries;
-                Ok(())
-            }
-            Ok(Accepted::Duplicate) => {
-                imported.held += 1;
-                Ok(())
-            }
-            Err(AcceptError::Store(error)) => return Err(error),
-            Err(error) => Err(Refusing::Segment(error)),
+        let segment = match read_entries(descriptor, kind, body) {
+            Ok(segment) => segment,
+            Err(error) => return Ok((None, Err(error.into()))),
         };
-        Ok((Some(log), result))
+        let log = segment.log;
+        let result = match segment.seal {
+            Seal::Fork(proof) if segment.payloads.is_empty() => {
+                self.accept_fork(descriptor, *proof).map(|outcome| match outcome {
+                    ForkOutcome::Cut { .. } | ForkOutcome::Known { .. } => imported.cut += 1,
+                    // It acts once the log has arrived that it is about.
+                    ForkOutcome::Unknown | ForkOutcome::OtherChain => {}
+                })
+            }
+            seal => {
+                let is_cut = matches!(seal, Seal::Fork(_));
+                let accepted = self.accept(descriptor, Segment { seal, ..segment });
+                accepted.map(|accepted| match accepted {
+                    Accepted::New { entries } => {
+                        imported.new += entries;
+                        imported.cut += u64::from(is_cut);
+                    }
+                    Accepted::Duplicate => imported.held += 1,
+                    Accepted::Cut { .. } => imported.cut += 1,
+                })
+            }
+        };
+        match result {
+            Err(AcceptError::Store(error)) => Err(error),
+            result => Ok((Some(log), result.map_err(Refusing::Segment))),
+        }
     }
+}
+
+fn read_entries(
+    descriptor: &DocumentDescriptor,
+    kind: u8,
+    body: &[u8],
+) -> Result<Segment, CodecError> {
+    let document = descriptor.id();
+    let (log, from, payloads, seal) = if kind == CUT {
+        let (from, payloads, proof): CutBody = codec::decode(body, body.len())?;
+        if proof.log.document != document {
+            return Err(CodecError::Shape("a proof of another document".to_owned()));
+        }
+        (proof.log, from, payloads, Seal::Fork(Box::new(proof)))
+    } else {
+        let (incarnation, from, payloads, signature): SegmentBody =
+            codec::decode(body, body.len())?;
+        (LogId { document, incarnation }, from, payloads, Seal::Signature(signature))
+    };
+    let payloads = payloads.into_iter().map(serde_bytes::ByteBuf::into_vec).collect();
+    Ok(Segment { log, from, payloads, seal })
 }
 
 fn read_document(body: &[u8], festival: FestivalId) -> Result<DocumentDescriptor, Refusing> {

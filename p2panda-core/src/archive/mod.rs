@@ -28,13 +28,16 @@ mod export;
 mod frame;
 mod import;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
 pub use export::{ExportError, Exported};
 pub use import::{ImportError, ImportFault, Imported, RefusedFrame, Refusing};
 
-use crate::{id::Incarnation, identity::Signature};
+use crate::{
+    id::Incarnation,
+    identity::Signature,
+    log::{ForkProof, MAX_FORK_PROOF},
+};
 
 /// How every archive begins, up to the number of its format.
 pub const MAGIC: &[u8] = b"p2panda archive ";
@@ -50,39 +53,29 @@ const FESTIVAL: u8 = 1;
 const DOCUMENT: u8 = 2;
 /// A segment of a log of the document.
 const SEGMENT: u8 = 3;
+/// The end of a log that is cut, because its author signed two chains: the last entries that count,
+/// where no signed head ends with them, and the proof.
+const CUT: u8 = 4;
 
 /// The first kind that a reader skips where it does not know it.
 const OPTIONAL: u8 = 128;
 
 /// The most bytes of a frame of a kind that this version reads; `None` for other kinds.
 ///
-/// A segment's frame holds 64 KiB of payloads, 3 bytes before each of 128, and 122 besides.
+/// A segment's frame holds 64 KiB of payloads, 3 bytes before each of 128, and 122 besides; that of
+/// a cut a proof in place of the signature.
 const fn limit(kind: u8) -> Option<usize> {
     match kind {
         END | FESTIVAL | DOCUMENT => Some(256),
         SEGMENT => Some(66 * 1024),
+        CUT => Some(66 * 1024 + MAX_FORK_PROOF),
         _ => None,
     }
 }
 
-/// The body of a segment's frame. The document is that of the frame before.
-#[derive(Debug)]
-struct Entries {
-    incarnation: Incarnation,
-    from: u64,
-    payloads: Vec<ByteBuf>,
-    signature: Signature,
-}
+/// The body of a segment's frame: incarnation, length before it, entries, signature of the head.
+/// The document is that of the frame before.
+type SegmentBody = (Incarnation, u64, Vec<ByteBuf>, Signature);
 
-impl Serialize for Entries {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.incarnation, self.from, &self.payloads, self.signature).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (incarnation, from, payloads, signature) = Deserialize::deserialize(deserializer)?;
-        Ok(Self { incarnation, from, payloads, signature })
-    }
-}
+/// The body of a cut's frame: length before its entries, entries, proof.
+type CutBody = (u64, Vec<ByteBuf>, ForkProof);
