@@ -1,10 +1,12 @@
 //! Archives, whole and damaged.
 
-use p2panda_core::{SignedHead, VerifiedSegment, codec};
+use p2panda_core::{Seal, VerifiedSegment, codec};
 use serde_json::{Value, json};
 
 use crate::{
-    Topic, hex, invalid,
+    Topic,
+    equivocation::proof,
+    hex, invalid,
     payloads::writing::{Past, id, one, put, two},
     user::{ada, descriptor, festival, log},
     valid,
@@ -57,8 +59,27 @@ fn segment_body(segment: &p2panda_core::Segment) -> Vec<u8> {
     for payload in &segment.payloads {
         body.extend(bytes(payload));
     }
-    body.extend(bytes(segment.signature.as_bytes()));
+    let Seal::Signature(signature) = &segment.seal else { return body };
+    body.extend(bytes(signature.as_bytes()));
     body
+}
+
+/// The frame of a cut: the entries before it that no signed head ends with, and the proof.
+fn cut_frame(from: u64, payloads: &[Vec<u8>], proof: &p2panda_core::ForkProof) -> Vec<u8> {
+    let mut body = vec![0x83];
+    body.extend(codec::encode(&from));
+    body.push(0x80 | u8::try_from(payloads.len()).unwrap_or(0x17).min(0x17));
+    for payload in payloads {
+        body.extend(bytes(payload));
+    }
+    body.extend(proof.to_bytes());
+    frame(4, &body)
+}
+
+/// Where the first log of the small festival stands after its entry.
+fn tip_of_one() -> p2panda_core::Tip {
+    let start = p2panda_core::Tip::start(&log(descriptor().id(), 1));
+    start.after(&[&one().0[0].1])
 }
 
 /// A byte string in CBOR.
@@ -86,6 +107,7 @@ fn amounts(bytes: &[u8], documents: u64, entries: u64, refused: u64) -> Value {
 
 pub(crate) fn topic() -> Topic {
     let mut cases = whole();
+    cases.extend(cut());
     cases.extend(refused());
     cases.extend(ended());
     Topic::new(
@@ -129,6 +151,44 @@ fn whole() -> Vec<Value> {
     ]
 }
 
+fn cut() -> Vec<Value> {
+    let good = frames();
+    let first = vec![one().0[0].1.clone()];
+    let start = p2panda_core::Tip::start(&log(descriptor().id(), 1));
+    let with = |frames: &[Vec<u8>]| {
+        let head = [festival_frame(), document_frame("")];
+        file(&[&head[..], frames].concat())
+    };
+    let at_start = cut_frame(0, &[], &proof(start, 1, 1));
+    let behind_a_head = cut_frame(1, &[], &proof(tip_of_one(), 1, 2));
+    let with_entries = cut_frame(0, &first, &proof(tip_of_one(), 1, 2));
+    let mut elsewhere = proof(start, 1, 1);
+    elsewhere.log.document = p2panda_core::DocumentId::from_bytes([1; 32]);
+    let mut forged = proof(start, 1, 1);
+    forged.runs[0].signature = p2panda_core::Signature::from_bytes([1; 64]);
+    let elsewhere = cut_frame(0, &[], &elsewhere);
+    let forged = cut_frame(0, &[], &forged);
+    let too_late = cut_frame(0, &first, &proof(start, 1, 1));
+    vec![
+        valid("a log that is cut at its start", amounts(&with(&[at_start]), 1, 0, 0)),
+        valid("a log that is cut behind a signed head", {
+            amounts(&with(&[good[2].clone(), behind_a_head]), 1, 1, 0)
+        }),
+        valid("a log that is cut between signed heads", amounts(&with(&[with_entries]), 1, 1, 0)),
+        invalid(
+            "a cut of another document's log",
+            "encoding",
+            amounts(&with(&[elsewhere]), 1, 0, 1),
+        ),
+        invalid("a cut whose proof is forged", "proof", amounts(&with(&[forged]), 1, 0, 1)),
+        invalid(
+            "a cut whose entries do not lead to it",
+            "proof",
+            amounts(&with(&[too_late]), 1, 0, 1),
+        ),
+    ]
+}
+
 fn refused() -> Vec<Value> {
     let good = frames();
     let with = |at: usize, frame: Vec<u8>| {
@@ -153,9 +213,8 @@ fn refused() -> Vec<Value> {
         let log = log(descriptor().id(), 1);
         let tip = p2panda_core::Tip { length: 1, chain: p2panda_core::Chain::from_bytes([1; 32]) };
         let payload = one().0[0].1.clone();
-        let head = SignedHead::sign(&ada(), log, tip.after(&[&payload]));
-        let signature = *head.signature();
-        p2panda_core::Segment { log, from: 1, payloads: vec![payload], signature }
+        let segment = VerifiedSegment::sign(&ada(), log, &tip, vec![payload]);
+        segment.expect("within bounds").into_segment()
     };
     let empty_segment = {
         let mut segment = gap.clone();

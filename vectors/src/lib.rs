@@ -8,6 +8,7 @@ mod archives;
 mod cbor;
 pub mod chunk;
 mod entities;
+mod equivocation;
 mod festivals;
 mod hashes;
 mod ids;
@@ -44,6 +45,7 @@ pub fn topics() -> Vec<Topic> {
         festivals::tickets(),
         festivals::documents(),
         segments::topic(),
+        equivocation::topic(),
         payloads::topic(),
         records::topic(),
         entities::topic(),

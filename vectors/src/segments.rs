@@ -1,11 +1,11 @@
 //! Segments: what a log takes in.
 
-use p2panda_core::{Identity, LogId, SignedHead, Tip, UserId};
+use p2panda_core::{LogId, Tip, UserId};
 use serde_json::{Value, json};
 
 use crate::{
     Topic, hex, invalid,
-    user::{ada, descriptor, log, user},
+    user::{SECRET, descriptor, log, sign_head, user},
     valid,
 };
 
@@ -24,16 +24,15 @@ struct Segment {
 impl Segment {
     /// Rightly signed, continuing a log of which `held` entries are there.
     fn new(held: u64, payloads: &[Repeated]) -> Self {
-        Self::by(&ada(), held, payloads)
+        Self::by(&SECRET, held, payloads)
     }
 
-    fn by(signer: &Identity, held: u64, payloads: &[Repeated]) -> Self {
+    fn by(signer: &[u8; 32], held: u64, payloads: &[Repeated]) -> Self {
         let log = log(descriptor().id(), 1);
         let chain = p2panda_core::Chain::from_bytes([5; 32]);
         let held = if held == 0 { Tip::start(&log) } else { Tip { length: held, chain } };
         let whole: Vec<Vec<u8>> = payloads.iter().map(|(byte, size)| vec![*byte; *size]).collect();
-        let head = SignedHead::sign(signer, log, held.after(&whole));
-        let signature = *head.signature().as_bytes();
+        let signature = *sign_head(signer, &log, &held.after(&whole)).as_bytes();
         Self {
             author: user(),
             log,
@@ -98,9 +97,8 @@ pub(crate) fn topic() -> Topic {
         cases.push(invalid(name, "not contiguous", segment.fields()));
     }
     let good = || Segment::new(17, &[(1, 3), (2, 3)]);
-    let mut changed = vec![("signed by another user", {
-        Segment::by(&Identity::from_secret(&[8; 32]), 17, &[(1, 3), (2, 3)])
-    })];
+    let mut changed =
+        vec![("signed by another user", { Segment::by(&[8; 32], 17, &[(1, 3), (2, 3)]) })];
     let mut segment = good();
     segment.payloads[0] = (9, 3);
     changed.push(("another payload", segment));

@@ -1,11 +1,19 @@
 //! Signed heads: where implementations of Ed25519 differ, there is one answer.
 
 use curve25519_dalek::{EdwardsPoint, Scalar, constants::EIGHT_TORSION, traits::Identity as _};
-use p2panda_core::{Chain, DocumentId, Identity, LogId, SignedHead, Tip, codec};
+use p2panda_core::{Chain, DocumentId, Identity, LogId, Tip};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 
-use crate::{Topic, hex, invalid, user::log, valid};
+use crate::{
+    Topic, hex, invalid,
+    user::{head_message, log, sign_head},
+    valid,
+};
+
+/// The chain value before the last entry, and that entry.
+const BEFORE: Chain = Chain::from_bytes([3; 32]);
+const PAYLOAD: &[u8] = b"p2panda";
 
 /// The order of the prime subgroup, little-endian.
 const ORDER: [u8; 32] = [
@@ -25,26 +33,20 @@ struct Head {
 impl Head {
     fn new(length: u64) -> Self {
         let log = log(DocumentId::from_bytes([1; 32]), 2);
-        let tip = Tip { length, chain: Chain::from_bytes([3; 32]) };
+        let tip = Tip { length, chain: BEFORE.after(PAYLOAD) };
         Self { user: [0; 32], log, tip, signature: [0; 64] }
     }
 
     /// What is signed.
     fn message(&self) -> Vec<u8> {
-        let Self { log, tip, .. } = self;
-        let domain = "p2panda 1 head";
-        codec::encode(&(domain, log.document, log.incarnation, tip.length, tip.chain))
+        head_message(&self.log, &self.tip)
     }
 
     fn signed(secret: u8, length: u64) -> Self {
         let identity = Identity::from_secret(&[secret; 32]);
         let head = Self::new(length);
-        let signed = SignedHead::sign(&identity, head.log, head.tip);
-        Self {
-            user: *identity.user().as_bytes(),
-            signature: *signed.signature().as_bytes(),
-            ..head
-        }
+        let signature = *sign_head(&identity.secret(), &head.log, &head.tip).as_bytes();
+        Self { user: *identity.user().as_bytes(), signature, ..head }
     }
 
     /// The challenge: a hash of commitment, key and message.
@@ -66,6 +68,8 @@ impl Head {
             "document": hex(self.log.document.as_bytes()),
             "incarnation": hex(self.log.incarnation.as_bytes()),
             "length": self.tip.length,
+            "before": hex(BEFORE.as_bytes()),
+            "payload": hex(PAYLOAD),
             "chain": hex(self.tip.chain.as_bytes()),
             "message": hex(self.message()),
             "signature": hex(self.signature),
@@ -84,7 +88,7 @@ pub(crate) fn topic() -> Topic {
     mixed_order(&mut cases);
     Topic::new(
         "signatures",
-        "Signed heads. `message` is what is signed: the encoding of the fields before it.",
+        "Signed heads: `chain` is the value after `payload`, which follows `before`; `message` is what is signed.",
         cases,
     )
 }

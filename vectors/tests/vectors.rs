@@ -15,7 +15,7 @@ use serde_json::Value;
 type Judge = fn(&Value, &Value) -> Result<(), String>;
 
 /// Every topic, with what judges a case of it: the file and the case are given.
-const TOPICS: [(&str, Judge); 12] = [
+const TOPICS: [(&str, Judge); 13] = [
     ("ids", judge::plain::id),
     ("cbor", judge::plain::cbor),
     ("hashes", judge::plain::hash),
@@ -24,6 +24,7 @@ const TOPICS: [(&str, Judge); 12] = [
     ("tickets", judge::signed::ticket),
     ("documents", judge::signed::document),
     ("segments", judge::signed::segment),
+    ("equivocation", judge::forks::equivocation),
     ("payloads", judge::payload::payload),
     ("records", judge::plain::record),
     ("entities", judge::payload::entities),

@@ -1,5 +1,6 @@
 //! Judges cases by what the public interface of the implementation says.
 
+pub(crate) mod forks;
 pub(crate) mod payload;
 pub(crate) mod plain;
 pub(crate) mod signed;

@@ -1,6 +1,6 @@
 use p2panda_core::{
     Chain, DocumentDescriptor, DocumentId, Festival, FestivalId, Identity, Incarnation, LogId,
-    Replica, Segment, SegmentError, Signature, SignedHead, Ticket, Tip, UserId,
+    Replica, Seal, Segment, SegmentError, Signature, Ticket, Tip, UserId,
     archive::{ImportError, ImportFault, Imported},
     codec,
     store::{MemoryStore, NoResume},
@@ -19,12 +19,18 @@ fn log(case: &Value) -> LogId {
 pub(crate) fn head(_: &Value, case: &Value) -> Result<(), String> {
     let log = log(case);
     let chain = Chain::from_bytes(array(&case["chain"]));
-    let tip = Tip { length: number(case, "length"), chain };
-    let message = ("p2panda 1 head", log.document, log.incarnation, tip.length, chain);
+    let length = number(case, "length");
+    let message = ("p2panda 1 head", log.document, log.incarnation, length, chain);
     same(codec::encode(&message), bytes(&case["message"]))?;
-    let user = UserId::from_bytes(array(&case["user"]));
-    let signature = Signature::from_bytes(array(&case["signature"]));
-    verdict(case, SignedHead::verify(&user, log, tip, signature).ok_or(())).map(drop)
+    let (before, payload) = (Chain::from_bytes(array(&case["before"])), bytes(&case["payload"]));
+    same(before.after(&payload), chain)?;
+    let seal = Seal::Signature(Signature::from_bytes(array(&case["signature"])));
+    let tip = Tip { length: length - 1, chain: before };
+    let segment = Segment { log, from: tip.length, payloads: vec![payload], seal };
+    let found = segment.verify(&tip, &UserId::from_bytes(array(&case["user"])));
+    let of_signature = !matches!(&found, Err(why) if *why != SegmentError::Signature);
+    same(of_signature, true)?;
+    verdict(case, found).map(drop)
 }
 
 fn is_festival(case: &Value, festival: &Festival) -> Result<(), String> {
@@ -74,7 +80,7 @@ pub(crate) fn segment(_: &Value, case: &Value) -> Result<(), String> {
         log: log(case),
         from: number(case, "from"),
         payloads: case["payloads"].as_array().unwrap().iter().map(payload).collect(),
-        signature: Signature::from_bytes(array(&case["signature"])),
+        seal: Seal::Signature(Signature::from_bytes(array(&case["signature"]))),
     };
     let held = Tip {
         length: number(&case["held"], "length"),
@@ -88,6 +94,7 @@ pub(crate) fn segment(_: &Value, case: &Value) -> Result<(), String> {
         SegmentError::Misaligned { .. } => "misaligned",
         SegmentError::NotContiguous { .. } => "not contiguous",
         SegmentError::Signature => "signature",
+        SegmentError::Fork(_) => "fork",
     });
     verdict(case, found)?;
     same(kind, case["reason"].as_str())
