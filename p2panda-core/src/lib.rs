@@ -35,7 +35,9 @@
 //! | [`view`] | the read model, and the facts that policies judge |
 //! | [`store`] | where bytes are kept |
 //! | [`codec`] | the one byte encoding |
+//! | [`archive`] | a festival in one file |
 
+pub mod archive;
 pub mod codec;
 mod document;
 mod festival;

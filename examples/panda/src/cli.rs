@@ -75,14 +75,18 @@ pub(crate) enum Command {
     /// withdrawn, `confirmed` and `tentative` those of them. `places` are titles of resources,
     /// `conflicts` the ids of the events that stand in the way. Cancelled events are left out.
     Schedule(ScheduleArgs),
-    /// Bring in a schedule in frab/c3voc JSON; once more to bring in its changes
+    /// Bring in an archive, or a schedule in frab/c3voc JSON; once more to bring in its changes
     ///
-    /// With --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
+    /// An archive, which `panda export --archive` writes, brings its festival along. With --json
+    /// {festival, documents, entries, refused: [{at, why}]}: how many entries of logs are new here,
+    /// and what of the file was refused, with its place in bytes.
+    ///
+    /// Of a schedule, with --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
     /// how many events, resources and requests of the file are there now, how many pairs of requests
     /// for one room overlap, how many events stand cancelled because the file has them no more, and
     /// what of the file was left out.
     Import(ImportArgs),
-    /// Write the schedule as frab/c3voc JSON
+    /// Write the schedule as frab/c3voc JSON, or all of the festival as an archive
     Export(ExportArgs),
     /// Let others sync with this home, until ctrl-c
     Serve(ServeArgs),
@@ -388,6 +392,9 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
+    /// Write all that is held of the festival, with every signature, to be imported elsewhere
+    #[arg(long)]
+    pub(crate) archive: bool,
     /// The file to write, or - for stdout
     pub(crate) file: PathBuf,
 }

@@ -228,17 +228,25 @@ pub(crate) fn rng() -> Result<ChaCha20Rng> {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_whole(path, |file| Ok(file.write_all(bytes)?))
+}
+
+/// Writes a file whole or not at all, piece by piece.
+pub(crate) fn replace_whole(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let new = path.with_file_name(name);
-    let write = || {
+    let replace = || {
         let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        Ok(fs::rename(&new, path)?)
     };
-    write()
-        .inspect_err(|_| drop(fs::remove_file(&new)))
+    replace()
+        .inspect_err(|_: &anyhow::Error| drop(fs::remove_file(&new)))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 

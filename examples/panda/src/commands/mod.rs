@@ -1,5 +1,6 @@
 //! One file a group of commands.
 
+mod archive;
 mod block;
 mod decide;
 mod doctor;
