@@ -60,7 +60,7 @@ pub fn titles(replica: &Replica, festival: FestivalId) -> Vec<String> {
 
 /// A user who signs whatever harms: payloads that mean nothing are enough.
 pub struct Liar {
-    identity: Identity,
+    pub identity: Identity,
     pub festival: FestivalId,
     pub ticket: Festival,
     pub descriptor: DocumentDescriptor,
