@@ -7,7 +7,7 @@ use crate::{Topic, hex, invalid, valid};
 pub(crate) fn topic() -> Topic {
     let mut cases = Vec::new();
     let deep = |depth: usize| [vec![0x81; depth], vec![0x00]].concat();
-    let good: [(&str, Vec<u8>); 24] = [
+    let good: [(&str, Vec<u8>); 25] = [
         ("0", vec![0x00]),
         ("23", vec![0x17]),
         ("24", vec![0x18, 0x18]),
@@ -21,6 +21,7 @@ pub(crate) fn topic() -> Topic {
         ("-24", vec![0x37]),
         ("-25", vec![0x38, 0x18]),
         ("-2^63", vec![0x3b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        ("-2^64", [vec![0x3b], vec![0xff; 8]].concat()),
         ("no bytes", vec![0x40]),
         ("bytes", vec![0x43, 1, 2, 3]),
         ("no text", vec![0x60]),
