@@ -28,10 +28,7 @@ pub(crate) fn topic() -> Topic {
         ("text", vec![0x62, 0xc3, 0xa9]),
         ("24 bytes of text", [vec![0x78, 24], vec![b'a'; 24]].concat()),
         ("an array", vec![0x83, 0x01, 0x61, b'a', 0x80]),
-        (
-            "a map, sorted by its keys' encoding",
-            vec![0xa3, 0x01, 0, 0x61, b'b', 0, 0x62, b'a', b'a', 0],
-        ),
+        ("a map, its shorter key first", vec![0xa2, 0x61, b'b', 0, 0x62, b'a', b'a', 0]),
         ("false, true, null", vec![0x83, 0xf4, 0xf5, 0xf6]),
         ("an empty map", vec![0xa0]),
         ("nesting 16 deep", deep(16)),
@@ -40,7 +37,8 @@ pub(crate) fn topic() -> Topic {
     for (name, bytes) in good {
         cases.push(valid(name, json!({"bytes": hex(bytes)})));
     }
-    let bad: [(&str, &str, Vec<u8>); 33] = [
+    let bad: [(&str, &str, Vec<u8>); 34] = [
+        ("an integer as key", "key", vec![0xa1, 0x00, 0x01]),
         ("nothing", "truncated", vec![]),
         ("0 in two bytes", "not shortest", vec![0x18, 0x00]),
         ("23 in two bytes", "not shortest", vec![0x18, 0x17]),

@@ -88,6 +88,14 @@ fn frames(cases: &mut Cases) {
     let at = 1 + 41; // dependencies, actor
     bytes.splice(at..=at, [0x80; 12]);
     add_one(cases, "a sequence number beyond 64 bits", "integer", &frame(1, &bytes));
+    // The time is -1 in one byte; here it is 2^64.
+    let mut late = Chunk::parse(&good);
+    late.time = -1;
+    let mut bytes = late.body();
+    let at = 1 + 32 + 41 + 2; // a dependency, the actor, sequence and start
+    assert_eq!(bytes[at], 0x7f);
+    bytes.splice(at..=at, [&[0x80; 9][..], &[2]].concat());
+    add_one(cases, "a time beyond 64 bits", "not-a-change", &frame(1, &bytes));
     let attack = "856f4a8308ff18de0109000101020100000000";
     let attack = data_encoding::HEXLOWER.decode(attack.as_bytes()).expect("hex");
     add_one(cases, "19 bytes that make Automerge 0.12 panic", "actor", &attack);
