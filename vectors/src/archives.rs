@@ -236,7 +236,7 @@ fn refused() -> Vec<Value> {
             "a label of 65 bytes",
             "label",
             &with(1, document_frame(&"x".repeat(65))),
-            (1, 0, 2),
+            (0, 0, 3),
         ),
         reason("a segment that is no array", "encoding", &with(2, frame(3, b"\x00")), (1, 1, 1)),
         reason(

@@ -79,6 +79,8 @@ pub(crate) fn topic() -> Topic {
             replaced(&good, b"\x67claimed\x81", b"\x67claimed"),
         ),
         ("a resource that is no id", "field", replaced(&good, b"/stage", b"/st/ge")),
+        ("a kind by number", "encoding", [&[0xa1, 0x00], &good[9..]].concat()),
+        ("a field by number", "encoding", replaced(&good, b"\x67claimed", b"\x01")),
         ("cut off", "encoding", good[..good.len() - 1].to_vec()),
         ("a byte behind it", "encoding", [&good[..], &[0]].concat()),
         (

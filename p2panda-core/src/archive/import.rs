@@ -258,5 +258,9 @@ fn read_entries(
 fn read_document(body: &[u8], festival: FestivalId) -> Result<DocumentDescriptor, Refusing> {
     let (of, user, label) = codec::decode(body, body.len())?;
     let descriptor = DocumentDescriptor { festival: of, user, label };
+    let (size, limit) = (descriptor.label.len(), DocumentDescriptor::MAX_LABEL);
+    if size > limit {
+        return Err(CodecError::TooLarge { size, limit }.into());
+    }
     if of == festival { Ok(descriptor) } else { Err(Refusing::OtherFestival) }
 }

@@ -88,6 +88,14 @@ fn frames(cases: &mut Cases) {
     let at = 1 + 41; // dependencies, actor
     bytes.splice(at..=at, [0x80; 12]);
     add_one(cases, "a sequence number beyond 64 bits", "integer", &frame(1, &bytes));
+    // The time is -1 in one byte; here it is 2^64.
+    let mut late = Chunk::parse(&good);
+    late.time = -1;
+    let mut bytes = late.body();
+    let at = 1 + 32 + 41 + 2; // a dependency, the actor, sequence and start
+    assert_eq!(bytes[at], 0x7f);
+    bytes.splice(at..=at, [&[0x80; 9][..], &[2]].concat());
+    add_one(cases, "a time beyond 64 bits", "not-a-change", &frame(1, &bytes));
     let attack = "856f4a8308ff18de0109000101020100000000";
     let attack = data_encoding::HEXLOWER.decode(attack.as_bytes()).expect("hex");
     add_one(cases, "19 bytes that make Automerge 0.12 panic", "actor", &attack);
@@ -209,6 +217,7 @@ fn bombs(cases: &mut Cases) {
 
 /// Other bytes that mean the same: refused, so that a change has one form.
 fn other_encodings(cases: &mut Cases) {
+    add_at_two(cases);
     let set = |spec: u64, data: &[u8]| Chunk::parse(&good()).with(spec, data).to_bytes();
     let mut literals = Vec::new();
     signed(-3, &mut literals);
@@ -268,4 +277,37 @@ fn other_encodings(cases: &mut Cases) {
         let meta = [&[0x7d, 0x00, 0x24][..], &[0x36]].concat();
         chunk.with(86, &meta).with(87, b"\x85\x00Tea").to_bytes()
     });
+}
+
+/// In place of two values: the predecessors in the other order, and the other actors.
+fn add_at_two(cases: &mut Cases) {
+    let past = cases.get("three").clone();
+    let both = vec![put(id(1, 1), "s", 3_i64, &[id(3, 1), id(3, 2)])];
+    let good = Chunk::parse(&encoded(past.change(3, &[2, 3], both)));
+    assert_eq!(good.others.len(), 2);
+    cases.add(
+        "in place of the values of two other incarnations",
+        Valid,
+        "three",
+        3,
+        &good.to_bytes(),
+    );
+    let swapped = good.clone().with(113, &[&[0x7e][..], &[2, 1]].concat());
+    cases.add(
+        "predecessors out of order",
+        Refused("not-canonical"),
+        "three",
+        3,
+        &swapped.to_bytes(),
+    );
+    let mut others = good;
+    others.others.swap(0, 1);
+    let others = others.with(113, &[&[0x7e][..], &[2, 1]].concat()).with(1, &run(-1, 2));
+    cases.add(
+        "other actors out of order",
+        Refused("not-canonical"),
+        "three",
+        3,
+        &others.to_bytes(),
+    );
 }

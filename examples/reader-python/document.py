@@ -1,0 +1,199 @@
+"""What a document takes, and what it amounts to (SPEC.md, sections 6.2 and 7)."""
+
+from cbor import Refused
+from change import DELETE, MAKE, PUT, Change
+from names import local_id, record_id
+
+MAX_COUNTER = 1 << 31
+MAX_DEPTH = 8
+
+
+class Waiting(Exception):
+    """Something that an entry depends on has not come."""
+
+
+class Entry:
+    """A valid entry: its place, its causal past, and how far its counters go."""
+
+    def __init__(self, incarnation, index, past, top):
+        self.incarnation, self.index, self.past, self.top = incarnation, index, past, top
+
+
+class Document:
+    """One user's document, grown entry by entry."""
+
+    def __init__(self, user):
+        self.user = user
+        self.entries = {}  # by hash
+        self.lengths = {}  # by incarnation
+        self.last = {}  # the hash of each incarnation's last entry
+        self.places = {}  # (map, key) -> {id: operation}
+        self.operations = {}  # id -> (operation, hash of its entry)
+        self.overwritten = {}  # id -> hashes of the entries that overwrite it
+        self.maps = {}  # id -> (depth, hash of its entry)
+
+    def take(self, incarnation, payload):
+        """Takes an incarnation's next entry in, or raises `Refused` or `Waiting`."""
+        index = self.lengths.get(incarnation, 0)
+        change = Change(payload)
+        if change.author != self.user + incarnation:
+            raise Refused("an actor that is not the log's")
+        if change.sequence != index + 1:
+            raise Refused("a sequence number that is not its place")
+        if not change.operations and len(change.dependencies) < 2:
+            raise Refused("it does nothing")
+        own = self.last.get(incarnation)
+        if own is not None and own not in change.dependencies:
+            raise Refused("its own previous change is no dependency")
+        if any(hashed not in self.entries for hashed in change.dependencies):
+            raise Waiting
+        past, top = set(change.dependencies), 0
+        for hashed in change.dependencies:
+            past |= self.entries[hashed].past
+            top = max(top, self.entries[hashed].top)
+        last = change.start + len(change.operations) - 1
+        if change.start != top + 1 or last >= MAX_COUNTER:
+            raise Refused("its counters do not follow its dependencies")
+        self._check(change, past)
+        self._record(change, past)
+        # Tops grow along every path, so the highest is one of the dependencies' own.
+        self.entries[change.hash] = Entry(incarnation, index, past, last)
+        self.lengths[incarnation] = index + 1
+        self.last[incarnation] = change.hash
+
+    def _check(self, change, past):
+        """The rules of operations; the change itself counts as past for those behind."""
+        made = {}  # maps of this change: depth
+        standing = {}  # places that this change has written
+        for counter, op in enumerate(change.operations, change.start):
+            if not 1 <= len(op.key.encode()) <= 128:
+                raise Refused("a field name of a length that is not allowed")
+            actors = [actor for _, actor in op.predecessors] + ([op.map[1]] if op.map else [])
+            if any(actor[:32] != self.user for actor in actors):
+                raise Refused("an actor of another user")
+            if op.map is None:
+                depth = 0
+            elif op.map in made:
+                depth = made[op.map]
+            else:
+                depth, hashed = self.maps.get(op.map, (None, None))
+                if depth is None or hashed not in past:
+                    raise Refused("a map that its past does not hold")
+            if op.action == MAKE and depth >= MAX_DEPTH:
+                raise Refused("maps nested too deep")
+            if op.map is None:
+                self._check_root(op)
+            place = (op.map, op.key)
+            if place not in standing:
+                standing[place] = self._standing(place, past)
+            if len(op.predecessors) != len(standing[place]) or set(op.predecessors) != standing[place]:
+                raise Refused("predecessors that are not what stands at the place")
+            if op.action == DELETE and not op.predecessors:
+                raise Refused("a deletion of nothing")
+            own = (counter, change.author)
+            if op.action == MAKE:
+                made[own] = depth + 1
+            standing[place] = set() if op.action == DELETE else {own}
+
+    @staticmethod
+    def _check_root(op):
+        local_id(op.key)
+        if not op.key.startswith("#"):
+            if op.action == PUT:
+                raise Refused("a scalar in place of an entity")
+            return
+        if op.action != PUT or op.value[0] != "bytes" or op.predecessors:
+            raise Refused("a record that is changed")
+        if op.key != record_id(op.value[1]):
+            raise Refused("a record under another's id")
+
+    def _standing(self, place, past=None):
+        """The operations that stand at a place, for all or for those with this past."""
+        found = set()
+        for identifier in self.places.get(place, ()):
+            over = self.overwritten.get(identifier, ())
+            if past is None:
+                stands = not over
+            else:
+                hashed = self.operations[identifier][1]
+                stands = hashed in past and not any(by in past for by in over)
+            if stands:
+                found.add(identifier)
+        return found
+
+    def _record(self, change, past):
+        for counter, op in enumerate(change.operations, change.start):
+            own, place = (counter, change.author), (op.map, op.key)
+            for identifier in op.predecessors:
+                self.overwritten.setdefault(identifier, []).append(change.hash)
+            if op.action == MAKE:
+                depth = 0 if op.map is None else self.maps[op.map][0]
+                self.maps[own] = (depth + 1, change.hash)
+            if op.action != DELETE:
+                self.places.setdefault(place, []).append(own)
+                self.operations[own] = (op, change.hash)
+
+    # --- reading ---
+
+    def entities(self):
+        """Local id to fields, of every entity."""
+        found = {}
+        for map_id, key in sorted(self.places, key=lambda place: place[1]):
+            if map_id is None and not key.startswith("#"):
+                standing = self._standing((None, key))
+                if standing:
+                    found[key] = self._fields(standing)
+        return found
+
+    def _fields(self, maps):
+        """Several maps read as one."""
+        keys = {}
+        for map_id, key in self.places:
+            if map_id in maps:
+                keys.setdefault(key, set()).update(self._standing((map_id, key)))
+        return {key: self._value(found) for key, found in sorted(keys.items()) if found}
+
+    def _value(self, standing):
+        op = self.operations[max(standing)][0]
+        if op.action == PUT:
+            return op.value
+        is_map = lambda identifier: self.operations[identifier][0].action == MAKE
+        return "map", self._fields({identifier for identifier in standing if is_map(identifier)})
+
+    def records(self):
+        """Local id to content and position, of every record."""
+        found = {}
+        for map_id, key in self.places:
+            if map_id is not None or not key.startswith("#"):
+                continue
+            standing = self._standing((map_id, key))
+            first = min(standing, key=lambda identifier: identifier[1])
+            op, hashed = self.operations[first]
+            entry, seen = self.entries[hashed], {}
+            for other in (self.entries[by] for by in entry.past):
+                if other.incarnation != entry.incarnation:
+                    length = max(seen.get(other.incarnation, 0), other.index + 1)
+                    seen[other.incarnation] = length
+            found[key] = (op.value[1], entry.incarnation, entry.index, seen)
+        return found
+
+
+def build(user, logs):
+    """A document of logs (incarnation to payloads), and why each stands still that does."""
+    document, stopped = Document(user), {}
+    progress = True
+    while progress:
+        progress = False
+        for incarnation, payloads in sorted(logs.items()):
+            while incarnation not in stopped and document.lengths.get(incarnation, 0) < len(payloads):
+                try:
+                    document.take(incarnation, payloads[document.lengths.get(incarnation, 0)])
+                    progress = True
+                except Waiting:
+                    break
+                except Refused as error:
+                    stopped[incarnation] = str(error)
+    for incarnation, payloads in logs.items():
+        if document.lengths.get(incarnation, 0) < len(payloads):
+            stopped.setdefault(incarnation, "waiting")
+    return document, stopped
