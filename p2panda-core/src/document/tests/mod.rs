@@ -16,6 +16,8 @@ use crate::{
 
 mod attacks;
 pub(crate) mod faults;
+mod history;
+mod merging;
 mod mutations;
 mod oracle;
 mod refusals;
