@@ -21,6 +21,8 @@ mod merging;
 mod mutations;
 mod oracle;
 mod refusals;
+mod standing;
+mod writers;
 
 const USER: UserId = UserId::from_bytes([7; 32]);
 const A: Incarnation = Incarnation::from_bytes([1; 8]);
