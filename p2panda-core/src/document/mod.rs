@@ -153,6 +153,7 @@ impl Document {
     }
 
     /// How many payloads were judged.
+    #[cfg(test)]
     pub(crate) const fn judged(&self) -> u64 {
         self.judged
     }

@@ -32,7 +32,7 @@ use crate::{
 /// Which build this is: a payload that one could not judge is tried again by the next.
 const BUILD: &str = env!("CARGO_PKG_VERSION");
 
-const ASIDE: &[u8] = b"aside";
+pub(super) const ASIDE: &[u8] = b"aside";
 
 /// How often a payload may have killed the process before it is left for the next build.
 const MAX_KILLS: u8 = 2;
@@ -192,4 +192,11 @@ impl Replica {
         self.store.commit(batch)?;
         Ok(())
     }
+}
+
+/// A stored mark as an older build would have left it.
+#[cfg(test)]
+pub(super) fn of_an_older_build(bytes: &[u8]) -> Vec<u8> {
+    let mark: Mark = codec::decode_stored(bytes).unwrap();
+    codec::encode(&Mark { build: "0.0.0".to_owned(), ..mark })
 }

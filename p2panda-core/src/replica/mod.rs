@@ -8,6 +8,8 @@ mod export;
 mod logs;
 mod materialise;
 mod rebuild;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
