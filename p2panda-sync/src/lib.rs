@@ -68,6 +68,7 @@ mod error;
 mod node;
 mod reconcile;
 mod session;
+pub mod sketch;
 mod transport;
 mod wire;
 

@@ -43,7 +43,12 @@ Events, resources and requests are named by id, by a unique beginning of it, or 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a home: a key and a store. On a home that is there already, say whose it is
-    Init,
+    Init {
+        /// Say that no other copy of this home is in use, so that it may promise your resources
+        /// without having synced before
+        #[arg(long)]
+        only_copy: bool,
+    },
     /// Who you are
     Whoami,
     /// Found, join and list festivals; tickets
@@ -87,6 +92,27 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Exchange everything with a peer, once
     Sync(SyncArgs),
+    /// What does not count here and why: refused, waiting and cut logs, blocked users
+    ///
+    /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
+    /// author, at, branches: [{end, entries}]}], blocked: [user]}.
+    Doctor,
+    /// Logs of which two versions were signed with one key: evidence, and writing yours again
+    #[command(subcommand)]
+    Fork(ForkCommand),
+    /// Remove what a user wrote from this home, and take in nothing of that user any more
+    Block {
+        /// The user's id
+        user: String,
+        /// Take in again what the user writes
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Remove what a user wrote from this home; whoever has it may bring it back
+    Forget {
+        /// The user's id
+        user: String,
+    },
     /// One hash of all logs held, and one of what they amount to; peers that agree have the same
     Fingerprint,
     /// Three peers, one contested stage: see it work
@@ -109,6 +135,33 @@ pub(crate) enum FestivalCommand {
     List,
     /// The ticket of a festival, to pass on
     Ticket,
+    /// Leave a festival and remove all of it from this home, your own part too
+    Leave,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ForkCommand {
+    /// Write down the proof that an author's key signed two versions of a log
+    Evidence {
+        /// The log, by a unique beginning of its id
+        log: String,
+        /// The file to write
+        file: PathBuf,
+    },
+    /// Check such a proof; it needs no festival and no network
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Write again what a fork cut off a log of yours, because your key was stolen or this device
+    /// was set back
+    Reissue {
+        /// The log, by a unique beginning of its id
+        log: String,
+        /// Which branch, by the beginning of its end [default: the only one]
+        #[arg(long, value_name = "END")]
+        branch: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,6 @@ const STEWARD: &str = "steward";
 /// There as soon as this device may promise resources: its key was made here, or it has met others
 /// since the key came. Else it might promise a second time what another device of the user has
 /// promised.
-const MAY_DECIDE: &str = "may-decide";
 
 /// A home folder, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -65,9 +64,10 @@ impl Home {
             }
             self.write_key(&Identity::generate(&mut rng))?;
         }
-        let device = self.open()?;
+        let mut device = self.open()?;
         if is_new {
-            self.set_may_decide()?;
+            // Nobody else can have promised anything with this key.
+            device.replica.allow_decisions().map_err(|error| self.explain(error))?;
         }
         Ok((device, is_new))
     }
@@ -76,18 +76,6 @@ impl Home {
     pub(crate) fn open(&self) -> Result<Device> {
         let identity = self.read_key()?;
         let path = self.path.join(STORE);
-        if !exists(&path)? {
-            // A key without its store: what it promised before is not here.
-            match fs::remove_file(self.path.join(MAY_DECIDE)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let shown = self.path.join(MAY_DECIDE);
-                    return Err(
-                        anyhow!(error).context(format!("{} cannot be removed", shown.display()))
-                    );
-                }
-                _ => {}
-            }
-        }
         let store = RedbStore::open(&path).map_err(|error| self.explain(error))?;
         let tokens = Box::new(RuntimeDir::new());
         let replica =
@@ -192,28 +180,6 @@ impl Home {
         anyhow!(error).context(advice)
     }
 
-    /// Whether this device knows what its user promised before, so that it may promise more.
-    pub(crate) fn may_decide(&self) -> Result<bool> {
-        exists(&self.path.join(MAY_DECIDE))
-    }
-
-    /// Remembers that this device has met others.
-    pub(crate) fn set_may_decide(&self) -> Result<()> {
-        if self.may_decide()? { Ok(()) } else { write_whole(&self.path.join(MAY_DECIDE), b"") }
-    }
-
-    /// Refuses where this device may not promise anything yet.
-    pub(crate) fn check_may_decide(&self) -> Result<()> {
-        if self.may_decide()? {
-            return Ok(());
-        }
-        bail!(
-            "the key of this home was made on another device, which may have promised things that \
-             are not known here. Run `panda sync ADDRESS` once, best with that device; then this \
-             one may decide too"
-        )
-    }
-
     /// When the steward last ran here.
     pub(crate) fn steward_ran(&self) -> Option<Instant> {
         let text = fs::read_to_string(self.path.join(STEWARD)).ok()?;
@@ -228,10 +194,28 @@ impl Home {
 }
 
 impl Device {
+    /// Refuses where this device may not promise anything yet.
+    pub(crate) fn check_may_decide(&self) -> Result<()> {
+        check_may_decide(&self.replica)
+    }
+
     /// Closes the home cleanly.
     pub(crate) fn close(mut self) -> Result<()> {
         self.replica.close(&mut self.rng).map_err(|error| self.home.explain(error))
     }
+}
+
+/// Refuses where a replica may not promise anything yet.
+pub(crate) fn check_may_decide(replica: &Replica) -> Result<()> {
+    if replica.may_decide() {
+        return Ok(());
+    }
+    bail!(
+        "this home may not know all that its key promised: the key was made on another device, or \
+         the home was not closed cleanly and could be an older copy. Run `panda sync ADDRESS` once, \
+         best with your other device; or, if you are sure that there is none, `panda init \
+         --only-copy`"
+    )
 }
 
 /// Randomness, seeded from the system's.

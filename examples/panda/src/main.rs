@@ -42,8 +42,8 @@ fn run(cli: Cli) -> Result<()> {
         return demo::run(args, out);
     }
     let home = Home::locate(cli.home)?;
-    if matches!(cli.command, Command::Init) {
-        return commands::init(&home, out);
+    if let Command::Init { only_copy } = cli.command {
+        return commands::init(&home, only_copy, out);
     }
     let mut app = App { device: home.open()?, out, chosen: cli.festival };
     match &cli.command {

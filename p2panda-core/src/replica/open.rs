@@ -60,8 +60,7 @@ impl Replica {
         let token = token.filter(|token| resume.claim(token));
         let last = store.get(Table::Meta, INCARNATION_KEY)?;
         let may_decide = store.get(Table::Meta, MAY_DECIDE_KEY)?.is_some();
-        let in_doubt = last.is_some() && token.is_none();
-        if may_decide && in_doubt {
+        if may_decide && token.is_none() {
             let mut batch = Batch::new();
             batch.delete(Table::Meta, MAY_DECIDE_KEY);
             store.commit(batch)?;
@@ -77,7 +76,7 @@ impl Replica {
             resume,
             incarnation,
             unused_token: token,
-            may_decide: may_decide && !in_doubt,
+            may_decide: may_decide && token.is_some(),
             documents: HashMap::new(),
             uses: 0,
             unflushed: BTreeMap::new(),
@@ -99,15 +98,17 @@ impl Replica {
         let token = match self.unused_token {
             // Nothing was written, so the name in the store still names exactly this state.
             Some(token) => token,
-            None if self.incarnation.is_none() => return self.flush(),
+            None if self.incarnation.is_none() && !self.may_decide => return self.flush(),
             None => {
                 let mut token = [0; 16];
                 rng.fill_bytes(&mut token);
                 let mut batch = Batch::new();
                 batch.put(Table::Meta, RESUME_KEY, token);
                 // The token vouches for this incarnation, whatever the store says of others.
-                let incarnation = self.incarnation.map(|incarnation| *incarnation.as_bytes());
-                batch.put(Table::Meta, INCARNATION_KEY, incarnation.unwrap_or_default());
+                match self.incarnation {
+                    Some(last) => batch.put(Table::Meta, INCARNATION_KEY, *last.as_bytes()),
+                    None => batch.delete(Table::Meta, INCARNATION_KEY),
+                }
                 self.store.commit(batch)?;
                 self.dirty = true;
                 token
@@ -122,9 +123,8 @@ impl Replica {
 
     /// Whether this device knows what its user promised before, so that it may promise more.
     ///
-    /// False for a new store, and again whenever a store that was written to is opened without
-    /// having been closed cleanly: it may be an older copy, and what was promised since is not in
-    /// it. Nothing here refuses decisions; clients and stewards ask before they sign any.
+    /// False for a new store, and again whenever a store is opened that was not closed cleanly or
+    /// whose token is gone: it may be an older copy, and what was promised since is not in it. Nothing here refuses decisions; clients and stewards ask before they sign any.
     #[must_use]
     pub const fn may_decide(&self) -> bool {
         self.may_decide

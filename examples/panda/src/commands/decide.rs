@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn run(app: &mut App, command: &DecideCommand) -> Result<()> {
     let (DecideCommand::Confirm(args) | DecideCommand::Deny(args) | DecideCommand::Release(args)) =
         command;
-    app.device.home.check_may_decide()?;
+    app.device.check_may_decide()?;
     let festival = app.festival()?;
     let judgement = Judgement::of(app.view(festival))?;
     let asked = ids::request(&judgement, &args.request)?;

@@ -20,6 +20,7 @@ pub(super) fn run(app: &mut App, command: &FestivalCommand) -> Result<()> {
         FestivalCommand::Join { ticket, name } => join(app, ticket, name.as_deref()),
         FestivalCommand::List => list(app),
         FestivalCommand::Ticket => ticket(app),
+        FestivalCommand::Leave => leave(app),
     }
 }
 
@@ -119,5 +120,14 @@ fn list(app: &App) -> Result<()> {
         } else {
             text
         }
+    })
+}
+
+fn leave(app: &mut App) -> Result<()> {
+    let festival = app.festival()?;
+    app.device.replica.leave_festival(festival)?;
+    app.out.answer(&json!({"festival": festival}), || {
+        "Left. Nothing of the festival is here any more; with a ticket you can join again."
+            .to_owned()
     })
 }

@@ -8,11 +8,6 @@ use crate::app::App;
 pub(super) fn run(app: &App) -> Result<()> {
     let replica = &app.device.replica;
     let (logs, view) = (hex(replica.fingerprint_logs()?), hex(replica.fingerprint_view()?));
-    for festival in replica.festivals()? {
-        for (log, why) in replica.stopped_logs(festival.id())? {
-            app.out.note(format_args!("log {log:?} stands still: {why:?}"));
-        }
-    }
     app.out.answer(&json!({"logs": logs, "view": view}), || format!("logs  {logs}\nview  {view}"))
 }
 

@@ -1,10 +1,13 @@
 //! One file a group of commands.
 
 mod archive;
+mod block;
 mod decide;
+mod doctor;
 pub(crate) mod event;
 mod festival;
 pub(crate) mod fingerprint;
+mod fork;
 pub(crate) mod import;
 mod request;
 mod resource;
@@ -18,8 +21,11 @@ use serde_json::json;
 use crate::{app::App, cli::Command, home::Home, output::Output};
 
 /// Makes a home, or says whose it is.
-pub(crate) fn init(home: &Home, out: Output) -> Result<()> {
-    let (device, created) = home.init()?;
+pub(crate) fn init(home: &Home, only_copy: bool, out: Output) -> Result<()> {
+    let (mut device, created) = home.init()?;
+    if only_copy {
+        device.replica.allow_decisions()?;
+    }
     let user = device.replica.user();
     let path = home.path().display().to_string();
     device.close()?;
@@ -48,8 +54,12 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Schedule(args) => schedule::run(app, args),
         Command::Import(args) => import::import(app, args),
         Command::Export(args) => import::export(app, args),
+        Command::Doctor => doctor::run(app),
+        Command::Fork(command) => fork::run(app, command),
+        Command::Block { user, undo } => block::block(app, user, *undo),
+        Command::Forget { user } => block::forget(app, user),
         Command::Fingerprint => fingerprint::run(app),
-        Command::Init | Command::Serve(_) | Command::Sync(_) | Command::Demo(_) => {
+        Command::Init { .. } | Command::Serve(_) | Command::Sync(_) | Command::Demo(_) => {
             bail!("this command opens its homes itself")
         }
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn once(app: &mut App) -> Result<()> {
-    app.device.home.check_may_decide()?;
+    app.device.check_may_decide()?;
     let bar = app.out.progress("deciding");
     let mut steward = Steward::new(app.device.home.clone(), home::rng()?);
     let only = app.chosen.as_ref().map(|_| app.festival()).transpose()?;

@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::StreamExt as _;
+use p2panda_core::Replica;
 use p2panda_sync::{
     Fault, Node, PeerFault, Role, Stats, SyncError, SyncEvent, TcpTransport, TokioClock,
 };
@@ -14,7 +15,7 @@ use super::steward::describe;
 use crate::{
     app::App,
     cli::{ServeArgs, SyncArgs},
-    home::{self, Device, Home},
+    home::{self, Device, check_may_decide},
     output::{Output, count, grouped},
     stewarding::{Signed, Steward},
 };
@@ -26,7 +27,7 @@ const LINKS: usize = 64;
 
 /// Lets others sync with this home until it is told to stop.
 pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
-    with_node(app, async |node, home, steward, out| {
+    with_node(app, async |node, steward, out| {
         // From here on a signal ends it cleanly.
         let mut stop = Box::pin(stopped()?);
         let listener = TcpListener::bind(&args.listen).await.with_context(|| {
@@ -37,10 +38,13 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
             format!("Listening on {address}; others meet you with `panda sync {address}`.")
         })?;
         let mut changes = node.changes();
-        if args.steward && home.may_decide()? {
+        if args.steward && node.with(|replica| replica.may_decide()) {
             decide(&node, steward, out);
         } else if args.steward {
-            out.note("The steward waits until this home has met another one of the same user.");
+            out.note(
+                "The steward waits until this home has synced once: it may not know all that its \
+                 key promised.",
+            );
         }
         let mut links = JoinSet::new();
         loop {
@@ -50,7 +54,7 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
                     Ok((stream, peer)) => {
                         let name = peer.to_string();
                         match TcpTransport::new(stream) {
-                            Ok(transport) => drop(links.spawn(link(node.clone(), home.clone(), transport, name, out))),
+                            Ok(transport) => drop(links.spawn(link(node.clone(), transport, name, out))),
                             Err(error) => out.note(format_args!("{name}: {error}")),
                         }
                     }
@@ -61,7 +65,7 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
                 },
                 Some(_) = links.join_next(), if !links.is_empty() => {}
                 Some(()) = changes.next(), if args.steward => {
-                    if home.may_decide()? {
+                    if node.with(|replica| replica.may_decide()) {
                         decide(&node, steward, out);
                     }
                 }
@@ -71,17 +75,18 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
 }
 
 /// One peer that came, for as long as it stays.
-async fn link(node: Node, home: Home, transport: TcpTransport, peer: String, out: Output) {
+async fn link(node: Node, transport: TcpTransport, peer: String, out: Output) {
+    let here = node.clone();
     let report = |event| match event {
         SyncEvent::CaughtUp { stats } => {
             out.note(format_args!("{peer}: {}", moved(&stats)));
-            if let Err(error) = home.set_may_decide() {
-                out.note(format_args!("{error:#}"));
+            if let Err(error) = here.with(Replica::allow_decisions) {
+                out.note(format_args!("{error}"));
             }
         }
         SyncEvent::Parted { log, .. } => {
             out.note(format_args!(
-                "{peer}: two versions of log {log:?} were signed; it is left alone"
+                "{peer}: two versions of log {log:?} were signed; `panda doctor` says more"
             ));
         }
         _ => {}
@@ -98,7 +103,7 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
         app.device.close()?;
         bail!("you take part in no festival; join one first with `panda festival join TICKET`");
     }
-    with_node(app, async |node, home, _, out| {
+    with_node(app, async |node, _, out| {
         let address = &args.address;
         let transport = match TcpTransport::connect(address, CONNECT).await {
             Ok(transport) => transport,
@@ -115,10 +120,10 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
             .await;
         bar.finish_and_clear();
         let stats = stats.map_err(|error| explain(error, address))?;
-        home.set_may_decide()?;
+        node.with(Replica::allow_decisions)?;
         if stats.logs_parted > 0 {
             out.note(format_args!(
-                "{} left alone: their author's key signed two versions of each",
+                "{}: their author's key signed two versions of each; `panda doctor` says more",
                 count(usize::try_from(stats.logs_parted).unwrap_or(usize::MAX), "log")
             ));
         }
@@ -131,8 +136,8 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
 
 /// Decides until it is told to stop. The home is its own meanwhile.
 pub(crate) fn steward(app: App) -> Result<()> {
-    with_node(app, async |node, home, steward, out| {
-        home.check_may_decide()?;
+    with_node(app, async |node, steward, out| {
+        node.with(|replica| check_may_decide(replica))?;
         let stop = stopped()?;
         let mut changes = node.changes();
         decide(&node, steward, out);
@@ -159,7 +164,7 @@ fn decide(node: &Node, steward: &mut Steward, out: Output) {
 /// Runs on a node of the open home, and closes the home cleanly in every case.
 fn with_node(
     app: App,
-    run: impl AsyncFnOnce(Node, &Home, &mut Steward, Output) -> Result<()>,
+    run: impl AsyncFnOnce(Node, &mut Steward, Output) -> Result<()>,
 ) -> Result<()> {
     let App { device: Device { home, replica, rng }, out, .. } = app;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -168,7 +173,7 @@ fn with_node(
         .context("the system gives no network runtime")?;
     let mut steward = Steward::new(home.clone(), home::rng()?);
     let node = Node::new(replica, TokioClock::default(), home::rng()?);
-    let done = runtime.block_on(run(node.clone(), &home, &mut steward, out));
+    let done = runtime.block_on(run(node.clone(), &mut steward, out));
     // Ends whatever links are left; each shares the node.
     drop(runtime);
     let closed = match node.into_replica() {

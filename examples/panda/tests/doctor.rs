@@ -1,0 +1,130 @@
+//! What does not count, and what a home no longer wants.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::fs;
+
+use common::{Home, Place};
+use serde_json::json;
+
+#[test]
+fn a_blocked_user_is_gone_and_stays_away() {
+    let place = Place::new();
+    let (ada, spammer) = (place.home("ada"), place.home("spammer"));
+    let ticket = ada.found("Meadow");
+    spammer.json(&["festival", "join", &ticket]);
+    spammer.json(&["event", "add", "Buy this"]);
+    ada.json(&["event", "add", "Opening"]);
+    ada.meet(&spammer);
+    let events = |home: &Home| home.json(&["event", "list"]).as_array().unwrap().len();
+    assert_eq!(events(&ada), 2);
+
+    let user = spammer.id("user", &["whoami"]);
+    ada.json(&["block", &user]);
+    assert_eq!(ada.json(&["doctor"])["blocked"], json!([user]));
+    ada.meet(&spammer);
+    assert_eq!(events(&ada), 1, "not even by the next sync");
+    ada.json(&["block", &user, "--undo"]);
+    ada.meet(&spammer);
+    assert_eq!(events(&ada), 2);
+    ada.json(&["forget", &user]);
+    assert_eq!(events(&ada), 1);
+    assert!(ada.refusal(&["block", &ada.id("user", &["whoami"])]).contains("your own key"));
+    assert!(ada.refusal(&["block", "nobody"]).contains("is not a user id"));
+
+    ada.json(&["festival", "leave"]);
+    assert_eq!(ada.json(&["festival", "list"]), json!([]));
+    ada.json(&["festival", "join", &ticket]);
+    ada.meet(&spammer);
+    assert_eq!(events(&ada), 2, "what others hold comes back");
+}
+
+#[test]
+fn a_home_that_was_not_closed_decides_only_after_a_sync_or_on_its_owners_word() {
+    let place = Place::new();
+    let ada = place.home("ada");
+    ada.found("Meadow");
+    ada.json(&["resource", "add", "Tent"]);
+    ada.json(&["steward", "--once"]);
+    assert_eq!(ada.json(&["doctor"])["may_decide"], true);
+    let served = ada.serve();
+    drop(served); // killed
+    assert!(ada.refusal(&["steward", "--once"]).contains("could be an older copy"));
+    assert!(ada.text(&["doctor"]).contains("may not decide yet"));
+    ada.json(&["init", "--only-copy"]);
+    ada.json(&["steward", "--once"]);
+    assert!(ada.text(&["doctor"]).contains("All that is held here counts"));
+}
+
+/// A machine set back together with its runtime folder, as a memory snapshot would: the accident
+/// that remains.
+#[test]
+fn a_fork_is_shown_everywhere_proved_to_third_parties_and_written_again() {
+    let place = Place::new();
+    let (phone, clone, friend) = (place.home("phone"), place.home("clone"), place.home("friend"));
+    let ticket = phone.found("Meadow");
+    friend.json(&["festival", "join", &ticket]);
+    for index in 0..3 {
+        phone.json(&["event", "add", &format!("Common {index}")]);
+    }
+    for file in ["key", "store.redb"] {
+        fs::copy(phone.path.join(file), clone.path.join(file)).unwrap();
+    }
+    let tokens = place.path("runtime/p2panda");
+    let saved: Vec<_> = fs::read_dir(&tokens)
+        .unwrap()
+        .map(|token| token.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    phone.json(&["event", "add", "Phone only"]);
+    for (path, token) in saved {
+        fs::write(path, token).unwrap();
+    }
+    clone.json(&["event", "add", "Clone only"]);
+
+    let give = |from: &Home, to: &Home| {
+        let file = place.path("archive");
+        let file = file.to_str().unwrap();
+        from.json(&["export", "--archive", file]);
+        to.json(&["import", file]);
+    };
+    give(&phone, &friend);
+    give(&clone, &friend);
+    give(&friend, &phone);
+    give(&friend, &clone);
+    for home in [&phone, &clone, &friend] {
+        let doctor = home.json(&["doctor"]);
+        assert_eq!(doctor["forks"][0]["at"], 4, "{doctor}");
+        assert_eq!(home.json(&["event", "list"]).as_array().unwrap().len(), 3);
+        assert_eq!(home.fingerprint(), friend.fingerprint());
+    }
+    let name = friend.json(&["doctor"])["forks"][0]["log"]["name"].as_str().unwrap().to_owned();
+    let file = place.path("evidence");
+    let file = file.to_str().unwrap();
+    friend.json(&["fork", "evidence", &name, file]);
+    let stranger = place.home("stranger");
+    let checked = stranger.json(&["fork", "check", file]);
+    assert_eq!(checked["author"], phone.json(&["whoami"])["user"]);
+    let mut bytes = fs::read(file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(file, bytes).unwrap();
+    assert!(stranger.refusal(&["fork", "check", file]).contains("proves nothing"));
+    assert!(friend.refusal(&["fork", "reissue", &name]).contains("only its author"));
+
+    let doctor = phone.json(&["doctor"]);
+    let branches = doctor["forks"][0]["branches"].as_array().unwrap();
+    for branch in branches {
+        let end = branch["end"].as_str().unwrap();
+        phone.json(&["fork", "reissue", &name, "--branch", end]);
+    }
+    clone.json(&["fork", "reissue", &name]);
+    phone.meet(&clone);
+    friend.meet(&phone);
+    clone.meet(&friend);
+    for home in [&phone, &clone, &friend] {
+        assert_eq!(home.json(&["event", "list"]).as_array().unwrap().len(), 5);
+        assert_eq!(home.fingerprint(), friend.fingerprint());
+    }
+}
