@@ -1,8 +1,8 @@
 //! A user whose key is in hostile hands: payloads of any content, rightly signed, meet the gate.
 
 use p2panda_core::{
-    AcceptError, DocumentDescriptor, Festival, Identity, LocalId, LogId, Replica, Segment, Stopped,
-    Ticket, Tip, VerifiedSegment,
+    AcceptError, DocumentDescriptor, Festival, FestivalId, Identity, LocalId, LogId, Replica,
+    Segment, Stopped, Ticket, Tip, VerifiedSegment,
     schema::{Event, FestivalInfo, Instant, PolicySpec, Request, Resource, Span, Terms},
     store::{MemoryStore, NoResume},
 };
@@ -118,6 +118,22 @@ impl Bed {
             }
         }
         self.assert_equal(&whole, &honest);
+    }
+
+    /// The festival.
+    pub(crate) fn festival_id(&self) -> FestivalId {
+        self.festival.id()
+    }
+
+    /// Good payloads, each after those before it.
+    #[must_use]
+    pub fn payloads(&self) -> &[Vec<u8>] {
+        &self.laptop
+    }
+
+    /// Somebody who follows nothing.
+    pub(crate) fn stranger(&self) -> Replica {
+        replica(&Identity::from_secret(&[8; 32]))
     }
 
     /// A stranger who follows the festival and holds nothing of it.
