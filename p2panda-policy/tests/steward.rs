@@ -3,17 +3,14 @@
 mod common;
 
 use common::*;
-use p2panda_core::{
-    schema::Record,
-    view::{Fact, ResourceFacts},
-};
-use p2panda_policy::{Act, Policies, steward};
+use p2panda_core::view::{Fact, ResourceFacts};
+use p2panda_policy::{Act, Duty, Policies, Tokens, steward};
 
 /// The requests that the acts confirm, in order.
 fn confirmed(acts: &[Act]) -> Vec<&p2panda_core::EntityId> {
     let decided = acts.iter().filter_map(|act| match act {
         Act::Decide(decision) => Some(&decision.request),
-        Act::Release(_) => None,
+        _ => None,
     });
     decided.collect()
 }
@@ -84,11 +81,7 @@ fn a_crash_between_two_acts_does_no_harm() {
     for crash_after in 0..=acts.len() {
         let (mut facts, mut olga) = (facts.clone(), olga.clone());
         for act in &acts[..crash_after] {
-            let record = match act.clone() {
-                Act::Release(release) => Record::Release(release),
-                Act::Decide(decision) => Record::Decision(decision),
-            };
-            facts.records.push(olga.write(record));
+            write(&mut facts, &mut olga, act);
         }
         let left = run_steward(&mut facts, &mut olga, &arrivals([]), None);
         assert_eq!(left, acts[crash_after..]);
@@ -99,7 +92,9 @@ fn a_crash_between_two_acts_does_no_harm() {
 fn it_acts_only_for_its_owner_on_resources_that_are_first_come() {
     let request = Device::new(RITA, 1).request(terms(1, 3, 1), 0);
     let run = |facts: &ResourceFacts, me| {
-        steward(&Policies::default(), user(me), facts, &arrivals([]), None)
+        let arrivals = arrivals([]);
+        let duty = Duty { me: user(me), ..duty(&arrivals, None) };
+        steward(&Policies::default(), facts, &Tokens::none(), &duty)
     };
     let facts = view(stage(1, "first-come"), [&request]);
     assert_eq!(run(&facts, OLGA).len(), 1);
