@@ -123,7 +123,7 @@ impl<'a> Court<'a> {
     }
 
     /// What the policy says of the open requests, in its order, before they are placed. Those that
-    /// can be confirmed without the owner come first.
+    /// are confirmed without the owner come first, those that are tentative last.
     pub(crate) fn opinions<'b>(
         &self,
         settled: &'b Settled<'a>,
@@ -144,7 +144,12 @@ impl<'a> Court<'a> {
             opinions.push((open, verdict));
         }
         opinions.extend(waiting.into_values().map(|open| (open, case.ask_owner(open))));
-        opinions.sort_by_key(|(_, verdict)| !matches!(verdict, Verdict::Confirmed { .. }));
+        // What is confirmed takes its room first, and what is tentative last.
+        opinions.sort_by_key(|(_, verdict)| match verdict {
+            Verdict::Confirmed { .. } => 0,
+            Verdict::Tentative { .. } => 2,
+            _ => 1,
+        });
         opinions
     }
 
@@ -165,6 +170,10 @@ impl<'a> Court<'a> {
         for (open, verdict) in self.opinions(settled, votes) {
             let placed = match &verdict {
                 Verdict::Confirmed { .. } | Verdict::Tentative { .. } => room.take(open),
+                // No answer helps where votes gave the room to others.
+                Verdict::Requested { .. } => {
+                    room.obstacles(&open.request.terms).map_or(Ok(()), Err)
+                }
                 _ => Ok(()),
             };
             let verdict = match (placed, verdict) {

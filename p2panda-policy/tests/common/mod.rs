@@ -18,6 +18,15 @@ pub(crate) const RITA: u8 = 2;
 pub(crate) const TOM: u8 = 3;
 pub(crate) const EVE: u8 = 4;
 
+/// Voters.
+pub(crate) const VERA: u8 = 11;
+pub(crate) const VIC: u8 = 12;
+pub(crate) const VAL: u8 = 13;
+
+pub(crate) fn voters() -> [UserId; 3] {
+    [VERA, VIC, VAL].map(user)
+}
+
 pub(crate) fn user(number: u8) -> UserId {
     UserId::from_bytes([number; 32])
 }
@@ -47,6 +56,11 @@ pub(crate) fn stage(capacity: i64, policy: &str) -> Resource {
         policy: PolicySpec::new(policy),
         ..Resource::default()
     }
+}
+
+/// A stage of one unit with this policy.
+pub(crate) fn stage_by(policy: PolicySpec) -> Resource {
+    Resource { policy, ..stage(1, "manual") }
 }
 
 /// One run of writing: a user's device.
