@@ -169,7 +169,11 @@ impl<'a> Court<'a> {
         let mut room = settled.room.clone();
         for (open, verdict) in self.opinions(settled, votes) {
             let placed = match &verdict {
-                Verdict::Confirmed { .. } | Verdict::Tentative { .. } => room.take(open),
+                Verdict::Confirmed { by, .. } => {
+                    let (request, decision) = (open.fact.id.clone(), by.first().cloned());
+                    room.place(&open.request.terms, Obstacle { request, decision })
+                }
+                Verdict::Tentative { .. } => room.take(open),
                 // No answer helps where votes gave the room to others.
                 Verdict::Requested { .. } => {
                     room.obstacles(&open.request.terms).map_or(Ok(()), Err)

@@ -288,6 +288,19 @@ impl Policies {
         self.find(spec, owner).map(drop)
     }
 
+    /// Whether a policy asks a user who is not the owner.
+    #[must_use]
+    pub fn asks(&self, spec: &PolicySpec, owner: UserId, user: &UserId) -> bool {
+        self.find(spec, owner).is_ok_and(|(policy, scope)| policy.hears(&scope, user))
+    }
+
+    /// Whether a policy still waits for the owner to draw lots.
+    #[must_use]
+    pub fn lots(&self, resource: &Resource, owner: UserId) -> Option<Lots> {
+        let (policy, scope) = self.find(&resource.policy, owner).ok()?;
+        policy.lots(&scope).pop().filter(|_| resource.draw.is_none())
+    }
+
     /// The policy of a resource, checked.
     pub(crate) fn find<'a>(
         &'a self,

@@ -33,6 +33,12 @@ impl Draw {
     /// How many requests take part at most: the lowest lots of more.
     pub const MAX: usize = 2_048;
 
+    /// A seed that nobody knows but the holder of a secret, who finds it on every device.
+    #[must_use]
+    pub fn seed(secret: &[u8; 32], resource: &EntityId) -> [u8; 32] {
+        hash(Domain::Policy, &codec::encode(&("seed", secret, resource)))
+    }
+
     /// What commits to a seed before it is revealed.
     #[must_use]
     pub fn commitment(seed: &[u8; 32]) -> [u8; 32] {
