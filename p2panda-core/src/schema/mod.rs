@@ -9,7 +9,7 @@ mod record;
 mod spans;
 mod value;
 
-pub use draw::{Draw, Ticket};
+pub use draw::{Draw, Lot};
 pub use entity::{Entity, Event, FestivalInfo, Location, Profile, Resource};
 pub use record::{
     Answer, Decision, MAX_POLICY, MAX_RECORD, PolicyHash, PolicySpec, Record, Release, Request,
