@@ -100,10 +100,13 @@ fn the_shifts_of_emf_2024_are_staffed_as_they_were() {
     assert_eq!((raised, timeless), (21, 1), "shifts that took more than they wanted, and no time");
 }
 
-/// What the 36C3 asks for: by track, the room and time of each session.
-fn congress() -> Option<BTreeMap<String, Vec<(String, String, Span)>>> {
+/// By track, the sessions' rooms, names and times.
+type Wishes = BTreeMap<String, Vec<(String, String, Span)>>;
+
+/// What the 36C3 asks for.
+fn congress() -> Option<Wishes> {
     let schedule = data("36c3/schedule.json")?;
-    let mut tracks: BTreeMap<String, Vec<(String, String, Span)>> = BTreeMap::new();
+    let mut tracks = Wishes::new();
     for day in schedule["schedule"]["conference"]["days"].as_array().unwrap() {
         for (room, sessions) in day["rooms"].as_object().unwrap() {
             for session in sessions.as_array().unwrap() {
@@ -178,10 +181,7 @@ fn the_rooms_of_the_36c3_under_first_come_and_under_manual() {
     assert_eq!(seen[0]["invalid"], 1, "one session lasts no time");
 }
 
-fn rooms_under(
-    policy: &PolicySpec,
-    tracks: &BTreeMap<String, Vec<(String, String, Span)>>,
-) -> BTreeMap<String, usize> {
+fn rooms_under(policy: &PolicySpec, tracks: &Wishes) -> BTreeMap<String, usize> {
     let mut rng = ChaCha20Rng::seed_from_u64(36);
     let mut olga = open(&mut rng);
     let now = Instant::default();
