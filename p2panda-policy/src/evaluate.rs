@@ -95,10 +95,7 @@ impl<'a> Court<'a> {
     }
 
     fn judge(&self, settled: &Settled<'a>, votes: &Votes) -> BTreeMap<EntityId, Verdict> {
-        let reason = match &self.policy {
-            Ok(_) => return self.decide(settled, votes),
-            Err(reason) => reason,
-        };
+        let Err(reason) = &self.policy else { return self.decide(settled, votes) };
         // Nobody knows what an unknown policy makes of the owner's decisions; they keep their room.
         let unsupported = || Verdict::Unsupported {
             kind: self.resource.policy.kind.clone(),
@@ -236,7 +233,7 @@ impl<'a> Settled<'a> {
                 Some(Standing::Released) if decision.answer == Answer::Confirm => {
                     let release = docket.released.get(&fact.id).copied().flatten();
                     answer.released =
-                        answer.released.or(Some(release.map_or(&fact.id, |(id, _)| id)));
+                        answer.released.or_else(|| Some(release.map_or(&fact.id, |(id, _)| id)));
                 }
                 _ => {}
             }

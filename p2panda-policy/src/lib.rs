@@ -107,6 +107,8 @@ mod any;
 mod by_draw;
 mod combine;
 mod confirmation;
+#[cfg(test)]
+mod cost;
 mod docket;
 mod evaluate;
 mod explain;

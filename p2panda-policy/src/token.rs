@@ -40,8 +40,8 @@ impl Policy for Token {
         let verdict = |fact: &Fact, request: &Request| {
             let span = &request.terms.span;
             match held(case.tokens(), &token, &fact.author, span) {
-                Ok(by) => case.let_in(by),
-                Err(missing) => missing,
+                Gate::Open(by) => case.let_in(by),
+                Gate::Shut(missing) => missing,
             }
         };
         let open = case.open().iter();
@@ -52,10 +52,7 @@ impl Policy for Token {
         let Ok(token) = params::entity(case.scope().spec(), "resource") else {
             return Gate::Open(Vec::new());
         };
-        match held(case.tokens(), &token, &fact.author, &request.terms.span) {
-            Ok(by) => Gate::Open(by),
-            Err(missing) => Gate::Shut(missing),
-        }
+        held(case.tokens(), &token, &fact.author, &request.terms.span)
     }
 
     fn tokens(&self, scope: &Scope<'_>) -> Vec<EntityId> {
@@ -63,23 +60,20 @@ impl Policy for Token {
     }
 }
 
-/// The records by which a user holds a token, else what is missing and from whom.
-fn held(
-    tokens: &Tokens,
-    token: &EntityId,
-    user: &UserId,
-    span: &Span,
-) -> Result<Vec<EntityId>, Verdict> {
+/// Open by the records by which a user holds a token, else shut by what is missing and from whom.
+fn held(tokens: &Tokens, token: &EntityId, user: &UserId, span: &Span) -> Gate {
     let pending = || Pending::Token { resource: token.clone() };
     let Some(judged) = tokens.get(token) else {
-        return Err(Verdict::waits(pending(), vec![*user]));
+        return Gate::Shut(Verdict::waits(pending(), vec![*user]));
     };
     let consumable = judged.facts.resource.as_ref().is_some_and(|resource| resource.consumable);
     let covers = |own: &Span| consumable || (own.starts <= span.starts && span.ends <= own.ends);
     let mut askable = vec![*user];
     for (_, request, verdict) in judged.requests_of(user) {
         match verdict {
-            Verdict::Confirmed { by, .. } if covers(&request.terms.span) => return Ok(by.clone()),
+            Verdict::Confirmed { by, .. } if covers(&request.terms.span) => {
+                return Gate::Open(by.clone());
+            }
             Verdict::Requested { from, .. } | Verdict::Tentative { from, .. }
                 if covers(&request.terms.span) && !from.is_empty() =>
             {
@@ -88,5 +82,5 @@ fn held(
             _ => {}
         }
     }
-    Err(Verdict::waits(pending(), askable))
+    Gate::Shut(Verdict::waits(pending(), askable))
 }
