@@ -30,7 +30,7 @@ pub enum Refusal {
     #[error("the change claims more than 4096 operations or predecessors")]
     Operations,
     /// More operations and keys than its bytes pay for.
-    #[error("the change claims more operations than its size allows: 8 bytes and the key for each")]
+    #[error("the change has more operations and longer keys than its size pays for")]
     Inflated,
     /// An action other than making a map, putting and deleting.
     #[error("the change has an action outside the profile")]

@@ -8,13 +8,16 @@ use super::Refusal;
 /// The most operations, and the most predecessors, of one change.
 pub(super) const MAX_OPERATIONS: u64 = 4096;
 
-/// The bytes that each operation needs in its payload, besides those of its key.
+/// The bytes that each operation needs in its payload, besides those of its key, and that one
+/// needs which makes a map.
 ///
 /// Columns of equal values shrink to nothing, so without this a hundred bytes could bring four
 /// thousand operations that each device has to remember for ever, and use up as many counters. An
-/// operation takes some 250 bytes to remember, so memory stays in proportion to payloads. A change
-/// has at least 90 bytes besides its operations, so that any single operation fits.
+/// operation takes some 250 bytes to remember and to read, one that makes a map up to 2,000, so
+/// memory stays in proportion to payloads. A change has at least 57 bytes besides its operations,
+/// so that any single operation fits.
 pub(super) const OPERATION_WEIGHT: u64 = 8;
+pub(super) const MAP_WEIGHT: u64 = 48;
 
 /// The most dependencies of one change: its own previous change and 31 other heads.
 pub(super) const MAX_DEPENDENCIES: u64 = 32;
@@ -25,6 +28,10 @@ pub(super) const MAX_ACTORS: u64 = 448;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE_CHUNK: u8 = 1;
+
+const MAKE_MAP: u64 = 0;
+const PUT: u64 = 1;
+const DELETE: u64 = 3;
 
 /// Actor bytes: a user's key and an incarnation.
 pub(super) const ACTOR_BYTES: u64 = 40;
@@ -140,7 +147,9 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
     if !reader.0.is_empty() {
         return Err(Refusal::ExtraBytes);
     }
-    let weight = claims.operations * OPERATION_WEIGHT + claims.key_bytes;
+    let weight = claims.operations * OPERATION_WEIGHT
+        + claims.maps * (MAP_WEIGHT - OPERATION_WEIGHT)
+        + claims.key_bytes;
     bounded(weight, payload.len() as u64, Refusal::Inflated)?;
     Ok(())
 }
@@ -149,6 +158,8 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
 #[derive(Default)]
 struct Claims {
     operations: u64,
+    /// Operations that make maps.
+    maps: u64,
     /// Bytes of keys, a repeated key's at each repetition.
     key_bytes: u64,
 }
@@ -225,11 +236,11 @@ fn scan_runs(
                     // Bounded by the payload's size times the rows that are checked above.
                     claims.key_bytes += length * repeat;
                 }
-                Column::Actions => {
-                    if !matches!(data.unsigned()?, 0 | 1 | 3) {
-                        return Err(Refusal::Action);
-                    }
-                }
+                Column::Actions => match data.unsigned()? {
+                    MAKE_MAP => claims.maps += repeat,
+                    PUT | DELETE => {}
+                    _ => return Err(Refusal::Action),
+                },
                 Column::Writers => {
                     if data.unsigned()? >= actors {
                         return Err(Refusal::Actor);
