@@ -3,7 +3,7 @@
 //! A peer accepts the segments into a store on disk, answers from the view, and opens the store
 //! anew to load the document. `P2PANDA_MEMORY=1 cargo test --test memory -- --nocapture` prints the
 //! peaks.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod bombs;
 mod forge;

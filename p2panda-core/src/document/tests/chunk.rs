@@ -5,34 +5,34 @@ use rand_chacha::{ChaCha20Rng, rand_core::Rng as _};
 use super::*;
 
 pub(super) struct Chunk {
-    dependencies: Vec<Vec<u8>>,
-    actor: Vec<u8>,
-    sequence: u64,
-    start: u64,
-    time: i64,
-    message: Vec<u8>,
-    others: Vec<Vec<u8>>,
-    columns: Vec<(u64, Column)>,
-    rest: Vec<u8>,
+    pub(super) dependencies: Vec<Vec<u8>>,
+    pub(super) actor: Vec<u8>,
+    pub(super) sequence: u64,
+    pub(super) start: u64,
+    pub(super) time: i64,
+    pub(super) message: Vec<u8>,
+    pub(super) others: Vec<Vec<u8>>,
+    pub(super) columns: Vec<(u64, Column)>,
+    pub(super) rest: Vec<u8>,
 }
 
 /// A column by its runs, as far as it has any.
 #[derive(Clone)]
-enum Column {
+pub(super) enum Column {
     Runs(Vec<Run>),
     Counts(Vec<u64>),
     Raw(Vec<u8>),
 }
 
 #[derive(Clone)]
-enum Run {
+pub(super) enum Run {
     Repeat(i64, Item),
     Literal(Vec<Item>),
     Null(u64),
 }
 
 #[derive(Clone)]
-enum Item {
+pub(super) enum Item {
     Unsigned(u64),
     Signed(i64),
     Text(Vec<u8>),
@@ -92,7 +92,7 @@ fn unsigned(mut value: u64, to: &mut Vec<u8>) {
         to.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    to.push(value as u8);
+    to.push((value & 0x7f) as u8);
 }
 
 fn signed(mut value: i64, to: &mut Vec<u8>) {
