@@ -77,7 +77,7 @@ fn peak(name: &str, expected: Expected, make: impl FnOnce(&mut Forge) -> Input) 
                 entries.push(payload);
             }
             let segment = VerifiedSegment::sign(&user, log_id, &tip, entries).unwrap();
-            tip = *segment.head().tip();
+            tip = *segment.end();
             segments.push(segment.into_segment());
         }
     }
