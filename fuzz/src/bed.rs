@@ -182,11 +182,8 @@ fn write(replica: &mut Replica, festival: &Festival, name: &str, rng: &mut ChaCh
     };
     let stage = Resource {
         title: "Stage".into(),
-        description: String::new(),
-        tags: Default::default(),
-        capacity: 1,
         policy: PolicySpec::new("first-come"),
-        location: None,
+        ..Resource::default()
     };
     let local: LocalId = name.parse().unwrap();
     let mut edit = |change: &mut dyn FnMut(&mut p2panda_core::Edit<'_>) -> EditResult| {

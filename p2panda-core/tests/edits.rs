@@ -10,7 +10,7 @@ use p2panda_core::{
     DraftError, Edit, EditError, EntityId, Identity, LocalId, Replica,
     schema::{
         Answer, Decision, Entity, Event, Fields, Instant, Location, PolicySpec, Request, Resource,
-        Terms, Value,
+        Terms, Value, read_fields, write_fields,
     },
     store::NoResume,
 };
@@ -198,14 +198,7 @@ fn what_could_not_be_read_back_is_not_written() {
     let festival = festival_of(&mut ada, &mut rng).id();
     let mut policy = PolicySpec::new("manual");
     policy.params.insert("x".into(), "y".repeat(17 * 1024).into());
-    let resource = Resource {
-        title: "s".into(),
-        description: String::new(),
-        tags: Default::default(),
-        capacity: 1,
-        policy,
-        location: None,
-    };
+    let resource = Resource { title: "s".into(), policy, ..Resource::default() };
     let done: Result<EntityId, EditError> =
         ada.edit(festival, NOW, &mut rng, |edit| edit.create(&resource));
     assert!(matches!(done, Err(EditError::Malformed(_))), "{done:?}");
@@ -317,11 +310,9 @@ fn a_location_that_says_nothing_can_be_taken_away() {
     let festival = festival_of(&mut ada, &mut rng).id();
     let mut stage = Resource {
         title: "Stage".into(),
-        description: String::new(),
         tags: BTreeSet::from(["indoors".to_owned()]),
-        capacity: 1,
-        policy: PolicySpec::new("manual"),
         location: Some(Location::default()),
+        ..Resource::default()
     };
     let local: LocalId = "stage".parse().unwrap();
     let id = ada.edit(festival, NOW, &mut rng, |edit| edit.put(&local, &stage)).unwrap();
@@ -329,6 +320,28 @@ fn a_location_that_says_nothing_can_be_taken_away() {
     stage.tags.clear();
     ada.edit(festival, NOW, &mut rng, |edit| edit.put(&local, &stage)).unwrap();
     assert_eq!(ada.view(festival).entity::<Resource>(&id).unwrap().unwrap().unwrap(), stage);
+}
+
+#[test]
+fn editors_are_a_map_from_user_ids_as_text_to_true() {
+    let mut rng = rng(5);
+    let [ada, bob] = [(); 2].map(|()| Identity::generate(&mut rng).user());
+    let concert = Event { editors: BTreeSet::from([ada, bob]), ..Event::default() };
+    let stage = Resource { editors: BTreeSet::from([ada]), ..Resource::default() };
+    let fields = write_fields(&concert).unwrap();
+    let expected = [ada, bob].map(|user| (user.to_string(), Value::Bool(true))).into();
+    assert_eq!(fields["editors"], Value::Map(expected));
+    assert_eq!(read_fields::<Event>(&fields).unwrap(), concert);
+    assert_eq!(read_fields::<Resource>(&write_fields(&stage).unwrap()).unwrap(), stage);
+    assert!(!write_fields(&Event::default()).unwrap().contains_key("editors"));
+
+    // One who was taken off stays off, and a key that is no user is said to be none.
+    let off = Fields::from([(ada.to_string(), Value::Bool(false))]);
+    let fields = Fields::from([("editors".to_owned(), Value::Map(off))]);
+    assert_eq!(read_fields::<Event>(&fields).unwrap(), Event::default());
+    let nobody = Fields::from([("nobody".to_owned(), Value::Bool(true))]);
+    let fields = Fields::from([("editors".to_owned(), Value::Map(nobody))]);
+    assert!(read_fields::<Event>(&fields).is_err());
 }
 
 #[test]

@@ -147,11 +147,8 @@ fn requests_and_decisions_are_facts_about_their_resource_at_every_peer() {
     bob.join(&festival).unwrap();
     let stage = Resource {
         title: "Stage".into(),
-        description: String::new(),
-        tags: Default::default(),
-        capacity: 1,
         policy: PolicySpec::new("first-come"),
-        location: None,
+        ..Resource::default()
     };
     let resource = ada.edit(festival.id(), NOW, &mut rng, |edit| edit.create(&stage)).unwrap();
     hand_over(&ada, &mut bob, festival.id());

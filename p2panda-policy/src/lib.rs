@@ -26,11 +26,8 @@
 //! // Olga lends a stage to whoever comes first; Rita asks for it.
 //! let stage = Resource {
 //!     title: "Stage".into(),
-//!     description: String::new(),
-//!     tags: Default::default(),
-//!     capacity: 1,
 //!     policy: PolicySpec::new("first-come"),
-//!     location: None,
+//!     ..Resource::default()
 //! };
 //! let [noon, one] = [12, 13].map(|hour| Instant::from_millis(hour * 3_600_000));
 //! let request = fact(rita, Record::Request(Request {

@@ -105,11 +105,9 @@ proptest! {
         let policy = PolicySpec::new("first-come");
         let stage = Resource {
             title: "Stage".into(),
-            description: String::new(),
-            tags: Default::default(),
             capacity: CAPACITY,
             policy: policy.clone(),
-            location: None,
+            ..Resource::default()
         };
         let id = festival.id();
         let resource = peers[0].edit(id, now, &mut rng, |edit| edit.create(&stage)).unwrap();

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    id::EntityId,
+    id::{EntityId, UserId},
     schema::{Instant, PolicySpec, text_set},
 };
 
@@ -90,6 +90,24 @@ pub struct Resource {
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// Who, besides the owner, may amend it.
+    #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub editors: BTreeSet<UserId>,
+}
+
+/// One unit, and its owner answers every request in person.
+impl Default for Resource {
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            description: String::new(),
+            tags: BTreeSet::new(),
+            capacity: 1,
+            policy: PolicySpec::new("manual"),
+            location: None,
+            editors: BTreeSet::new(),
+        }
+    }
 }
 
 const fn one() -> i64 {
@@ -177,6 +195,9 @@ pub struct Event {
     /// Whether it was called off. It stays visible.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancelled: bool,
+    /// Who, besides the owner, may amend it and requests things for it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub editors: BTreeSet<UserId>,
 }
 
 impl Entity for Event {

@@ -209,20 +209,39 @@ impl From<Instant> for Value {
     }
 }
 
-/// A set of texts as the documents hold it: a map to `true`, so that concurrent additions merge.
+/// A set as the documents hold it: a map from each item as text to `true`, so that concurrent
+/// additions merge. For texts and ids.
 pub mod text_set {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        fmt::Display,
+        str::FromStr,
+    };
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     /// Writes the set as a map to `true`.
-    pub fn serialize<S: Serializer>(set: &BTreeSet<String>, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(set.iter().map(|item| (item, true)))
+    ///
+    /// # Errors
+    /// What the serializer refuses.
+    pub fn serialize<T: Display, S: Serializer>(
+        set: &BTreeSet<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(set.iter().map(|item| (item.to_string(), true)))
     }
 
     /// Reads a map to `true` as a set.
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+    ///
+    /// # Errors
+    /// Where there is no such map, or a key in it is no such item.
+    pub fn deserialize<'de, T, D>(from: D) -> Result<BTreeSet<T>, D::Error>
+    where
+        T: FromStr<Err: Display> + Ord,
+        D: Deserializer<'de>,
+    {
         let map = BTreeMap::<String, bool>::deserialize(from)?;
-        Ok(map.into_iter().filter_map(|(item, is)| is.then_some(item)).collect())
+        let items = map.into_iter().filter_map(|(item, is)| is.then_some(item));
+        items.map(|item| item.parse().map_err(D::Error::custom)).collect()
     }
 }

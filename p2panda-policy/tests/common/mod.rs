@@ -43,11 +43,9 @@ pub(crate) fn terms(from: i64, to: i64, units: i64) -> Terms {
 pub(crate) fn stage(capacity: i64, policy: &str) -> Resource {
     Resource {
         title: "Stage".to_owned(),
-        description: String::new(),
-        tags: Default::default(),
         capacity,
         policy: PolicySpec::new(policy),
-        location: None,
+        ..Resource::default()
     }
 }
 

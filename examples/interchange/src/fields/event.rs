@@ -74,8 +74,7 @@ pub(crate) fn event_fields(
         tags: items([&*event.track, &*event.kind].into_iter()),
         language: event.language.clone(),
         links: items(event.links.iter().map(|link| &*link.url)),
-        series: None,
-        cancelled: false,
+        ..schema::Event::default()
     };
     let persons = event.persons.iter();
     let persons = persons.map(|p| PersonItem(p.id, p.name.clone(), p.extra.clone()));

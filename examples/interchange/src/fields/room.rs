@@ -1,7 +1,5 @@
 //! Rooms are resources, which who comes first may use.
 
-use std::collections::BTreeSet;
-
 use p2panda_core::schema::{Fields, Malformed, PolicySpec, Resource, read_fields};
 use serde::{Deserialize, Serialize};
 
@@ -35,11 +33,8 @@ pub(crate) fn room_fields(
     let at = place("rooms", &room.name);
     let resource = Resource {
         title: room.name.clone(),
-        description: String::new(),
-        tags: BTreeSet::new(),
-        capacity: 1,
         policy: PolicySpec::new("first-come"),
-        location: None,
+        ..Resource::default()
     };
     let origin = RoomOrigin {
         source: source.name().to_owned(),

@@ -22,7 +22,7 @@ pub(super) fn run(app: &mut App, command: &ResourceCommand) -> Result<()> {
                 tags: tags.iter().cloned().collect(),
                 capacity: *capacity,
                 policy: PolicySpec::new(policy.name()),
-                location: None,
+                ..Resource::default()
             };
             let festival = app.festival()?;
             let id = app.edit(festival, |edit| Ok(edit.create(&resource)?))?;

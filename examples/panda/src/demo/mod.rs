@@ -238,14 +238,7 @@ fn plan(
 }
 
 fn resource(title: &str, policy: &str) -> Resource {
-    Resource {
-        title: title.to_owned(),
-        description: String::new(),
-        tags: std::collections::BTreeSet::default(),
-        capacity: 1,
-        policy: PolicySpec::new(policy),
-        location: None,
-    }
+    Resource { title: title.to_owned(), policy: PolicySpec::new(policy), ..Resource::default() }
 }
 
 /// The sum over all meetings.
