@@ -35,7 +35,6 @@ pub(super) struct Passed {
     pub(super) past: Past,
     pub(super) max_op: u64,
     pub(super) placed: Vec<Placed>,
-    pub(super) touched: BTreeSet<LocalId>,
 }
 
 pub(super) enum Gate {
@@ -102,14 +101,13 @@ pub(super) fn judge(
         placed: Vec::new(),
         places: HashMap::new(),
         maps: HashMap::new(),
-        touched: BTreeSet::new(),
     };
     for (counter, operation) in (start..).zip(&expanded.operations) {
         checker.check(counter, operation)?;
     }
-    let Checker { placed, touched, .. } = checker;
+    let Checker { placed, .. } = checker;
     let ExpandedChange { deps, .. } = expanded;
-    Ok(Gate::Passed(Box::new(Passed { change, dependencies: deps, past, max_op, placed, touched })))
+    Ok(Gate::Passed(Box::new(Passed { change, dependencies: deps, past, max_op, placed })))
 }
 
 /// Checks the operations of one change, one after the other; each sees those before it.
@@ -123,7 +121,6 @@ struct Checker<'a> {
     places: HashMap<(Map, SmolStr), Vec<Op>>,
     /// Maps that this change made: their entity and depth.
     maps: HashMap<Op, (SmolStr, usize)>,
-    touched: BTreeSet<LocalId>,
 }
 
 impl Checker<'_> {
@@ -171,7 +168,6 @@ impl Checker<'_> {
         let stands = if kind == PlacedKind::Delete { vec![] } else { vec![op] };
         self.places.insert((map, key.clone()), stands);
         self.placed.push(Placed { map, key: key.clone(), op, kind, overwrites });
-        self.touched.insert(local);
         Ok(())
     }
 

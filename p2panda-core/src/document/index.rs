@@ -9,6 +9,7 @@ use std::{
 use automerge::ChangeHash;
 use smol_str::SmolStr;
 
+use super::Touched;
 use crate::id::Incarnation;
 
 /// A writer: an incarnation of the document's user, in the order in which this device met them.
@@ -54,6 +55,8 @@ pub(super) struct MapInfo {
     pub(super) entity: SmolStr,
     /// 1 for an entity's own map.
     pub(super) depth: usize,
+    /// The names that lead to it from the entity's own map.
+    pub(super) path: Arc<[SmolStr]>,
 }
 
 #[derive(Debug, Default)]
@@ -181,7 +184,7 @@ impl Index {
         self.writers[op.writer].changes.partition_point(|change| change.max_op < op.counter)
     }
 
-    /// Records an accepted change.
+    /// Records an accepted change; returns the places that it wrote.
     pub(super) fn insert(
         &mut self,
         hash: ChangeHash,
@@ -189,7 +192,7 @@ impl Index {
         past: Past,
         max_op: u64,
         placed: Vec<Placed>,
-    ) {
+    ) -> Touched {
         for dependency in dependencies {
             self.heads.remove(dependency);
         }
@@ -204,11 +207,19 @@ impl Index {
         let is_own = |op: &Op| op.writer == writer && op.counter >= first;
         let overwritten = placed.iter().flat_map(|placed| &placed.overwrites).copied();
         let gone: HashSet<Op> = overwritten.filter(is_own).collect();
+        let mut touched = Touched::default();
         for mut placed in placed {
             placed.overwrites.retain(|op| !is_own(op));
+            match placed.map.and_then(|map| self.maps.get(&map)) {
+                None => touched.add(&placed.key, &[]),
+                Some(map) => {
+                    touched.add(&map.entity, &[&map.path[..], &[placed.key.clone()]].concat())
+                }
+            }
             let stands = !gone.contains(&placed.op);
             self.place(placed, stands);
         }
+        touched
     }
 
     /// How many operations are remembered at places.
@@ -220,8 +231,12 @@ impl Index {
     fn place(&mut self, Placed { map, key, op, kind, overwrites }: Placed, stands: bool) {
         if kind == PlacedKind::Map {
             let info = match map.and_then(|map| self.maps.get(&map)) {
-                None => MapInfo { entity: key.clone(), depth: 1 },
-                Some(parent) => MapInfo { entity: parent.entity.clone(), depth: parent.depth + 1 },
+                None => MapInfo { entity: key.clone(), depth: 1, path: Arc::default() },
+                Some(parent) => MapInfo {
+                    entity: parent.entity.clone(),
+                    depth: parent.depth + 1,
+                    path: parent.path.iter().chain([&key]).cloned().collect(),
+                },
             };
             self.maps.insert(op, info);
         }

@@ -8,47 +8,34 @@
 mod draft;
 mod gate;
 mod index;
+mod read;
 mod refusal;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod touched;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use automerge::{Automerge, Change, ObjId, ReadDoc as _, ScalarValue, Value as Stored};
+use automerge::{Automerge, Change};
 
 pub(crate) use draft::Draft;
 pub use draft::DraftError;
 use gate::Gate;
 use index::Index;
+pub(crate) use read::Content;
 pub use refusal::Refusal;
+pub(crate) use touched::{Touched, Wrote};
 
-use crate::{
-    id::{Incarnation, LocalId, UserId},
-    schema::{Fields, Instant, Value},
-};
+use crate::id::{Incarnation, UserId};
 
 /// What became of a payload that was offered to its document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is part of the document; these entities and records may have changed.
-    Valid(BTreeSet<LocalId>),
+    /// It is part of the document; these places may have changed.
+    Valid(Touched),
     /// Something it depends on has not arrived.
     Waiting,
     /// It never will be part of it.
     Refused(Refusal),
-}
-
-/// An entity's merged fields, or a record with its place in the user's logs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    Entity(Fields),
-    Record {
-        bytes: Vec<u8>,
-        incarnation: Incarnation,
-        index: u64,
-        seen: BTreeMap<Incarnation, u64>,
-    },
 }
 
 /// One user's document: a pure function of the valid prefixes of its logs.
@@ -79,8 +66,8 @@ impl Document {
             Ok(Gate::Waiting) => Outcome::Waiting,
             Ok(Gate::Passed(passed)) => {
                 let hash = passed.change.hash();
-                let gate::Passed { change, dependencies, past, max_op, placed, touched } = *passed;
-                self.index.insert(hash, &dependencies, past, max_op, placed);
+                let gate::Passed { change, dependencies, past, max_op, placed } = *passed;
+                let touched = self.index.insert(hash, &dependencies, past, max_op, placed);
                 self.pending.push(change);
                 Outcome::Valid(touched)
             }
@@ -99,87 +86,4 @@ impl Document {
         let writer = self.index.find_writer(incarnation);
         writer.map_or(0, |writer| self.index.writers[writer].changes.len() as u64)
     }
-
-    /// Every entity and record of the document.
-    pub(crate) fn locals(&self) -> impl Iterator<Item = LocalId> {
-        self.automerge.keys(ObjId::Root).filter_map(|name| name.parse().ok())
-    }
-
-    /// An entity or record as it is now; `None` where it does not exist or was deleted.
-    pub(crate) fn read(&self, local: &LocalId) -> Option<Content> {
-        debug_assert!(self.pending.is_empty(), "settle comes before read");
-        if local.is_record() { self.read_record(local) } else { self.read_entity(local) }
-    }
-
-    fn read_entity(&self, local: &LocalId) -> Option<Content> {
-        let standing = self.automerge.get_all(&ObjId::Root, local.as_str()).ok()?;
-        let maps: Vec<ObjId> = standing.into_iter().map(|(_, id)| id).collect();
-        (!maps.is_empty()).then(|| Content::Entity(self.read_maps(&maps)))
-    }
-
-    /// Several maps read as one: each field's winner is the highest operation over all of them.
-    fn read_maps(&self, maps: &[ObjId]) -> Fields {
-        let mut standing: BTreeMap<String, Vec<(Stored<'_>, ObjId)>> = BTreeMap::new();
-        for map in maps {
-            for key in self.automerge.keys(map) {
-                let values = self.automerge.get_all(map, key.as_str()).unwrap_or_default();
-                standing.entry(key).or_default().extend(values);
-            }
-        }
-        standing.into_iter().filter_map(|(key, values)| Some((key, self.winner(values)?))).collect()
-    }
-
-    fn winner(&self, mut values: Vec<(Stored<'_>, ObjId)>) -> Option<Value> {
-        values.sort_by(|(_, left), (_, right)| order(left).cmp(&order(right)));
-        match values.last()? {
-            (Stored::Object(_), _) => {
-                let is_map = |(value, id)| matches!(value, Stored::Object(_)).then_some(id);
-                let maps: Vec<ObjId> = values.into_iter().filter_map(is_map).collect();
-                Some(Value::Map(self.read_maps(&maps)))
-            }
-            (Stored::Scalar(value), _) => scalar(value),
-        }
-    }
-
-    fn read_record(&self, local: &LocalId) -> Option<Content> {
-        let (value, _) = self.automerge.get(&ObjId::Root, local.as_str()).ok()??;
-        let Stored::Scalar(value) = value else { return None };
-        let ScalarValue::Bytes(bytes) = value.as_ref() else { return None };
-        // All puts of one record are concurrent: the lowest incarnation's is taken as the first.
-        let written = self
-            .index
-            .standing_now(None, local.as_str())
-            .min_by_key(|written| self.index.writers[written.op.writer].incarnation)?;
-        let writer = &self.index.writers[written.op.writer];
-        let position = self.index.position(written.op);
-        let incarnation_of =
-            |(writer, length): (&usize, &u64)| (self.index.writers[*writer].incarnation, *length);
-        Some(Content::Record {
-            bytes: bytes.clone(),
-            incarnation: writer.incarnation,
-            index: position as u64,
-            seen: writer.changes[position].seen.iter().map(incarnation_of).collect(),
-        })
-    }
-}
-
-/// Automerge's order of operations: counter, then actor.
-fn order(id: &ObjId) -> (u64, &[u8]) {
-    match id {
-        ObjId::Root => (0, &[]),
-        ObjId::Id(counter, actor, _) => (*counter, actor.to_bytes()),
-    }
-}
-
-fn scalar(value: &ScalarValue) -> Option<Value> {
-    Some(match value {
-        ScalarValue::Null => Value::Null,
-        ScalarValue::Boolean(value) => Value::Bool(*value),
-        ScalarValue::Int(value) => Value::Int(*value),
-        ScalarValue::Timestamp(value) => Value::Instant(Instant::from_millis(*value)),
-        ScalarValue::Str(value) => Value::Text(value.to_string()),
-        ScalarValue::Bytes(value) => Value::Bytes(value.clone()),
-        // Kept out by the gate.
-        _ => return None,
-    })
 }

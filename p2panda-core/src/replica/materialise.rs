@@ -1,17 +1,17 @@
 //! From logs to documents to rows: offers entries to their document's gate and writes what changed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::{
-    document::{Document, Outcome},
-    id::{DocumentId, FestivalId, LocalId, LogId},
+    document::{Document, Outcome, Touched},
+    id::{DocumentId, FestivalId, LogId},
     log::{BLOCK, DocumentDescriptor, VerifiedSegment},
     replica::{
         CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped, accept::put_state, log_of_key,
         read_state,
     },
     store::{Batch, StoreError, Table, prefix_end},
-    view::rows::{RowWriter, row_of},
+    view::writer::RowWriter,
 };
 
 /// A log that waits, with its next entries.
@@ -41,7 +41,7 @@ impl Replica {
         let festival = descriptor.festival;
         let mut cached = self.take_document(descriptor)?;
         let document = &mut cached.document;
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::default();
 
         let mut states = vec![];
         if state.stopped.is_some() {
@@ -94,13 +94,10 @@ impl Replica {
         batch: &mut Batch,
         descriptor: &DocumentDescriptor,
         document: &Document,
-        touched: &BTreeSet<LocalId>,
+        touched: &Touched,
     ) -> Result<(), StoreError> {
-        let mut rows = RowWriter::new(&*self.store, batch, descriptor.festival, None)?;
-        for local in touched {
-            let row = document.read(local).map(|content| row_of(descriptor.user, content));
-            rows.write(descriptor.id(), local, row.as_ref())?;
-        }
+        let mut rows = RowWriter::new(&*self.store, batch, descriptor, None)?;
+        rows.update(document, touched)?;
         rows.finish();
         Ok(())
     }
@@ -121,7 +118,7 @@ impl Replica {
         &self,
         document: &mut Document,
         waiting: &mut [Waiting],
-        touched: &mut BTreeSet<LocalId>,
+        touched: &mut Touched,
     ) -> Result<bool, StoreError> {
         let mut any = false;
         loop {
@@ -141,7 +138,7 @@ impl Replica {
         &self,
         document: &mut Document,
         Waiting { log, state, next }: &mut Waiting,
-        touched: &mut BTreeSet<LocalId>,
+        touched: &mut Touched,
     ) -> Result<bool, StoreError> {
         let first = state.materialised;
         while state.materialised < state.length
@@ -225,7 +222,7 @@ fn advance<'a>(
     log: &LogId,
     state: &mut LogState,
     payloads: impl Iterator<Item = &'a Vec<u8>>,
-    touched: &mut BTreeSet<LocalId>,
+    touched: &mut Touched,
 ) {
     state.stopped = None;
     for payload in payloads {

@@ -2,10 +2,11 @@
 
 use crate::{
     codec,
+    document::Touched,
     log::DocumentDescriptor,
     replica::{Replica, damaged},
     store::{Batch, StoreError, Table},
-    view::rows::{VIEW_VERSION, is_arrival_key},
+    view::{Pages, is_arrival_key, writer::VIEW_VERSION},
 };
 
 const VIEW_KEY: &[u8] = b"view";
@@ -18,27 +19,45 @@ impl Replica {
         if self.store.get(Table::Meta, VIEW_KEY)?.as_deref() == Some(&version[..]) {
             return Ok(());
         }
-        let mut batch = Batch::new();
-        for (key, _) in self.store.range(Table::Rows, &[], None, usize::MAX)? {
-            batch.delete(Table::Rows, key);
-        }
-        for (key, _) in self.store.range(Table::Index, &[], None, usize::MAX)? {
-            if !is_arrival_key(&key) {
-                batch.delete(Table::Index, key);
+        self.clear(Table::Rows, |_| true)?;
+        self.clear(Table::Index, |key| !is_arrival_key(key))?;
+        let mut pages = Pages::of(Table::Documents, &[]);
+        loop {
+            let page = pages.next(&*self.store)?;
+            if page.is_empty() {
+                break;
             }
-        }
-        self.store.commit(batch)?;
-        for (_, bytes) in self.store.range(Table::Documents, &[], None, usize::MAX)? {
-            let descriptor: DocumentDescriptor = codec::decode_stored(&bytes).map_err(damaged)?;
-            let cached = self.take_document(&descriptor)?;
-            let locals = cached.document.locals().collect();
-            let mut batch = Batch::new();
-            self.write_rows(&mut batch, &descriptor, &cached.document, &locals)?;
-            self.store.commit(batch)?;
+            for (_, bytes) in page {
+                let descriptor: DocumentDescriptor =
+                    codec::decode_stored(&bytes).map_err(damaged)?;
+                let cached = self.take_document(&descriptor)?;
+                let all = Touched::whole(cached.document.locals());
+                let mut batch = Batch::new();
+                self.write_rows(&mut batch, &descriptor, &cached.document, &all)?;
+                self.store.commit(batch)?;
+            }
         }
         let mut batch = Batch::new();
         batch.put(Table::Meta, VIEW_KEY, version);
         self.store.commit(batch)?;
         self.store.flush()
+    }
+
+    /// Deletes the keys of a table that are to go, a page at a time.
+    fn clear(&mut self, table: Table, goes: impl Fn(&[u8]) -> bool) -> Result<(), StoreError> {
+        let mut pages = Pages::of(table, &[]);
+        loop {
+            let page = pages.next(&*self.store)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            for (key, _) in page.into_iter().filter(|(key, _)| goes(key)) {
+                batch.delete(table, key);
+            }
+            if !batch.is_empty() {
+                self.store.commit(batch)?;
+            }
+        }
     }
 }

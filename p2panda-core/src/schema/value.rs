@@ -95,6 +95,10 @@ impl Value {
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
+
+    pub(crate) fn into_map(self) -> Option<Fields> {
+        if let Self::Map(fields) = self { Some(fields) } else { None }
+    }
 }
 
 /// Reads fields as a type. Fields that the type does not know are ignored (and kept where they are).

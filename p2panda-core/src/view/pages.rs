@@ -1,0 +1,27 @@
+//! Reading long tables a page at a time.
+
+use crate::store::{Entry, Store, StoreError, Table, prefix_end};
+
+/// How many entries are read at once.
+const PAGE: usize = 512;
+
+/// The next page of what starts with a prefix, after what was read; empty at the end.
+pub(crate) struct Pages {
+    table: Table,
+    start: Vec<u8>,
+    end: Option<Vec<u8>>,
+}
+
+impl Pages {
+    pub(crate) fn of(table: Table, prefix: &[u8]) -> Self {
+        Self { table, start: prefix.to_vec(), end: prefix_end(prefix) }
+    }
+
+    pub(crate) fn next(&mut self, store: &dyn Store) -> Result<Vec<Entry>, StoreError> {
+        let page = store.range(self.table, &self.start, self.end.as_deref(), PAGE)?;
+        if let Some((last, _)) = page.last() {
+            self.start = [last, &[0][..]].concat();
+        }
+        Ok(page)
+    }
+}
