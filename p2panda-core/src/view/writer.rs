@@ -145,20 +145,26 @@ impl<'a> RowWriter<'a> {
             }
         };
         let mut names = BTreeSet::new();
+        let mut all_amended = false;
         for path in paths {
             let key = path_key(self.festival, id, path);
             let value = document.read_at(&id.local, path);
-            if self.replace(&key, value.as_ref())? {
-                let name = if path[0] == AMENDED { path.get(1) } else { path.first() };
-                // All amendments at once: that is the owner's business, and as rare.
-                let Some(name) = name else {
-                    let own = self.reader().entity(id)?;
-                    return self.changed(id, Changed::Whole(own));
-                };
-                names.insert(name.to_string());
+            if !self.replace(&key, value.as_ref())? {
+                continue;
+            }
+            match if path[0] == AMENDED { path.get(1) } else { path.first() } {
+                Some(name) => drop(names.insert(name.to_string())),
+                None => all_amended = true,
             }
         }
-        if names.is_empty() { Ok(()) } else { self.changed(id, Changed::Fields(names)) }
+        if all_amended {
+            let own = self.reader().entity(id)?;
+            self.changed(id, Changed::Whole(own))
+        } else if names.is_empty() {
+            Ok(())
+        } else {
+            self.changed(id, Changed::Fields(names))
+        }
     }
 
     /// Makes the rows from a key down what a value needs; whether any changed.
