@@ -1,6 +1,8 @@
 //! Replicas in memory, and what tests do with them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod counting;
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
