@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use p2panda_core::UserId;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Plan and hold a festival together, without a server.
@@ -85,6 +87,11 @@ pub(crate) enum Command {
     Sync(SyncArgs),
     /// One hash of all logs held, and one of what they amount to; peers that agree have the same
     Fingerprint,
+    /// What is held of the festival and not shown, and why
+    ///
+    /// With --json {stopped: [{document, incarnation, why}], malformed: [{id, why}]}: logs of which
+    /// some entry waits or was refused, and entities, amendments and records that cannot be read.
+    Status,
     /// Three peers, one contested stage: see it work
     Demo(DemoArgs),
 }
@@ -202,6 +209,12 @@ pub(crate) enum EventCommand {
         /// It takes place after all
         #[arg(long)]
         revive: bool,
+        /// Let this user change it too
+        #[arg(long, value_name = "USER")]
+        add_editor: Vec<UserId>,
+        /// This user changes it no more; what the user changed of it stays as it is
+        #[arg(long, value_name = "USER")]
+        remove_editor: Vec<UserId>,
     },
     /// All events, those without a time and the cancelled ones too
     List,

@@ -60,7 +60,7 @@ pub(crate) use keys::is_arrival_key;
 pub use merge::Provenance;
 pub(crate) use merge::{Merged, amendments_of};
 pub(crate) use pages::Pages;
-pub use resources::Booking;
+pub use resources::{Booking, Scheduled};
 
 use crate::{
     id::{DocumentId, EntityId, FestivalId, UserId},

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// A booking with its event, where that is known.
+pub type Scheduled = (Booking, Option<Typed<Event>>);
+
 /// What a resource is asked or promised for: one request with one set of terms. Data, not a
 /// judgement: whose confirmation counts is for the resource's policy to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +150,7 @@ impl View<'_> {
         &self,
         place: &EntityId,
         span: Option<Span>,
-    ) -> Result<Vec<(Booking, Option<Typed<Event>>)>, StoreError> {
+    ) -> Result<Vec<Scheduled>, StoreError> {
         let mut programme = Vec::new();
         for booking in self.bookings(place, span)? {
             let event = self.entity(&booking.terms.event)?;

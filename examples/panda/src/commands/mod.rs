@@ -8,6 +8,7 @@ pub(crate) mod import;
 mod request;
 mod resource;
 pub(crate) mod schedule;
+mod status;
 pub(crate) mod steward;
 pub(crate) mod transfer;
 
@@ -48,6 +49,7 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Import(args) => import::import(app, args),
         Command::Export(args) => import::export(app, args),
         Command::Fingerprint => fingerprint::run(app),
+        Command::Status => status::run(app),
         Command::Init | Command::Serve(_) | Command::Sync(_) | Command::Demo(_) => {
             bail!("this command opens its homes itself")
         }
