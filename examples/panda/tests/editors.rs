@@ -49,7 +49,7 @@ fn status_tells_what_is_held_and_cannot_be_read() {
 
     // As another program might.
     let secret: [u8; 32] = std::fs::read(ada.path.join("key")).unwrap().try_into().unwrap();
-    let store = RedbStore::open(&ada.path.join("store.redb")).unwrap();
+    let store = RedbStore::open(ada.path.join("store.redb")).unwrap();
     let mut replica =
         Replica::open(Box::new(store), Identity::from_secret(&secret), Box::new(NoResume)).unwrap();
     let festival = replica.festivals().unwrap()[0].id();
