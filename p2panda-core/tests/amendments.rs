@@ -168,7 +168,7 @@ fn who_is_no_editor_writes_nothing_and_an_editor_nothing_that_is_the_owners() {
     let dora = bed.user(DORA);
     let refused = bed.edit(BOB, |edit| edit.add_editor(&id, &dora));
     assert!(matches!(refused, Err(EditError::NotYours(_))), "{refused:?}");
-    for field in ["editors", "kind", "policy", "capacity", "availability", "amended"] {
+    for field in ["editors", "kind", "policy", "capacity", "available", "amended"] {
         let refused = bed.edit(BOB, |edit| edit.set(&id, &[field], 1.into()));
         assert!(matches!(refused, Err(EditError::OwnersField { .. })), "{field}: {refused:?}");
     }

@@ -26,21 +26,22 @@ pub const AMENDMENT: &str = "amendment";
 pub const MAX_EDITORS: usize = 64;
 
 /// Fields that only the owner writes: what decides who may do what, and what a resource promises.
-const OWNERS: [&str; 14] = [
+const OWNERS: [&str; 15] = [
     "kind",
     EDITORS,
     AMENDED,
     "policy",
+    "draw",
     "capacity",
-    "consumable",
-    "availability",
-    "slots",
-    "buffer",
-    "buffers",
-    "buffer-before",
-    "buffer-after",
     "minimum",
     "maximum",
+    "consumable",
+    "unit",
+    "unit_amount",
+    "available",
+    "slots",
+    "buffer_before",
+    "buffer_after",
 ];
 
 /// Whether an editor may write a field.
