@@ -1,89 +1,162 @@
-//! The only door to Automerge. Payloads that pass the [gate](gate) become changes of an Automerge
-//! document that one user writes; everything else sees plain fields.
+//! The only door to Automerge. Payloads are Automerge changes; those that pass the [gate](gate)
+//! become part of a document that one user writes; everything else sees plain fields.
 //!
 //! Automerge is safe with friends and unsafe with strangers: malformed changes make it panic, use
-//! unbounded memory, or accept what it cannot load again. So each payload is judged here, before
-//! Automerge sees it, by rules under which applying it cannot fail.
+//! unbounded memory, or accept what it cannot load again. So each payload is judged here before
+//! Automerge parses more of it than a frame, by rules under which any Automerge can apply it. To
+//! judge them this keeps what stands at each place, which is all that reading needs: what Automerge
+//! would make of the same changes (the tests hold the two together), without its store of
+//! operations, which takes 500 times a payload's bytes where the payload is built for that.
 
+mod changes;
+mod check;
+mod clock;
 mod draft;
+mod export;
 mod gate;
-mod index;
+mod place;
+mod places;
 mod read;
 mod refusal;
 mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod touched;
+mod waiting;
+mod writing;
 
-use automerge::{Automerge, Change};
+use std::collections::BTreeMap;
 
+use changes::Changes;
 pub(crate) use draft::Draft;
 pub use draft::DraftError;
-use gate::Gate;
-use index::Index;
-pub(crate) use read::Content;
+pub(crate) use export::to_automerge;
+use gate::{Gate, Known};
+use places::Places;
 pub use refusal::Refusal;
 pub(crate) use touched::{Touched, Wrote};
+use waiting::Waiting;
 
-use crate::id::{Incarnation, UserId};
+use crate::{
+    id::{Incarnation, UserId},
+    schema::Fields,
+};
 
 /// What became of a payload that was offered to its document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is part of the document; these places may have changed.
     Valid(Touched),
-    /// Something it depends on has not arrived.
+    /// Something it depends on has not arrived. [`Document::woken`] names the log once it has.
     Waiting,
     /// It never will be part of it.
     Refused(Refusal),
+}
+
+/// An entity's merged fields, or a record with its place in the user's logs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Entity(Fields),
+    Record {
+        bytes: Vec<u8>,
+        incarnation: Incarnation,
+        index: u64,
+        seen: BTreeMap<Incarnation, u64>,
+    },
 }
 
 /// One user's document: a pure function of the valid prefixes of its logs.
 #[derive(Debug)]
 pub(crate) struct Document {
     user: UserId,
-    automerge: Automerge,
-    index: Index,
-    /// Judged valid, not yet applied: applying in batches is several times faster.
-    pending: Vec<Change>,
+    changes: Changes,
+    places: Places,
+    waiting: Waiting,
+    /// How many payloads were judged.
+    judged: u64,
 }
 
 impl Document {
     pub(crate) fn new(user: UserId) -> Self {
-        Self { user, automerge: Automerge::new(), index: Index::default(), pending: Vec::new() }
+        Self {
+            user,
+            changes: Changes::default(),
+            places: Places::default(),
+            waiting: Waiting::default(),
+            judged: 0,
+        }
     }
 
-    /// Offers the payload at `position` (from 0) of an incarnation's log. Call
-    /// [`settle`](Self::settle) before reading.
+    /// Offers the payload at `position` (from 0) of an incarnation's log.
     pub(crate) fn offer(
         &mut self,
         incarnation: Incarnation,
         position: u64,
         payload: &[u8],
     ) -> Outcome {
-        match gate::judge(&mut self.index, &self.user, incarnation, position, payload) {
+        match self.judge(&incarnation, position, payload) {
             Err(refusal) => Outcome::Refused(refusal),
-            Ok(Gate::Waiting) => Outcome::Waiting,
+            Ok(Gate::Waiting(missing)) => {
+                self.waiting.add(incarnation, missing);
+                Outcome::Waiting
+            }
             Ok(Gate::Passed(passed)) => {
-                let hash = passed.change.hash();
-                let gate::Passed { change, dependencies, past, max_op, placed } = *passed;
-                let touched = self.index.insert(hash, &dependencies, past, max_op, placed);
-                self.pending.push(change);
+                let gate::Passed { hash, dependencies, past, max_op, brought } = *passed;
+                let touched = self.places.insert(brought, &self.changes, &past);
+                self.changes.insert(incarnation, hash, &dependencies, max_op, past);
+                let changes = &self.changes;
+                self.waiting.arrived(&hash, |other| changes.knows(other));
                 Outcome::Valid(touched)
             }
         }
     }
 
-    /// Applies what was judged valid. An error is a bug in the gate: the document is to be dropped
-    /// and the payloads since the last call to be set aside.
-    pub(crate) fn settle(&mut self) -> Result<(), String> {
-        let pending = std::mem::take(&mut self.pending);
-        self.automerge.apply_changes(pending).map_err(|error| error.to_string())
+    /// Lets a log wait for what its next entry depends on, without taking that entry in: where
+    /// nothing is missing, [`woken`](Self::woken) names the log.
+    pub(crate) fn await_missing(
+        &mut self,
+        incarnation: Incarnation,
+        position: u64,
+        payload: &[u8],
+    ) {
+        let missing = match self.judge(&incarnation, position, payload) {
+            Ok(Gate::Waiting(missing)) => missing,
+            _ => Vec::new(),
+        };
+        self.waiting.add(incarnation, missing);
+    }
+
+    fn judge(
+        &mut self,
+        incarnation: &Incarnation,
+        position: u64,
+        payload: &[u8],
+    ) -> Result<Gate, Refusal> {
+        self.judged += 1;
+        #[cfg(test)]
+        tests::faults::strike(payload);
+        let known = Known { user: &self.user, changes: &self.changes, places: &self.places };
+        gate::judge(known, incarnation, position, payload)
+    }
+
+    /// The next log that waited and may go on.
+    pub(crate) fn woken(&mut self) -> Option<Incarnation> {
+        self.waiting.next()
     }
 
     /// How many payloads of an incarnation's log are part of the document.
     pub(crate) fn length(&self, incarnation: &Incarnation) -> u64 {
-        let writer = self.index.find_writer(incarnation);
-        writer.map_or(0, |writer| self.index.writers[writer].changes.len() as u64)
+        self.changes.find_writer(incarnation).map_or(0, |writer| self.changes.length(writer))
+    }
+
+    /// About how much memory the document takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.changes.bytes() + self.places.bytes()
+    }
+
+    /// How many payloads were judged.
+    #[cfg(test)]
+    pub(crate) const fn judged(&self) -> u64 {
+        self.judged
     }
 }

@@ -7,7 +7,6 @@ use crate::{
     log::{BLOCK, Chain, MAX_SEGMENT, SignedHead, StoredSegment, Tip, VerifiedSegment},
     replica::{Replica, damaged},
     store::{StoreError, Table, prefix_end},
-    view::Pages,
 };
 
 /// A segment's key: its log and the length at its end, so that the segment that holds an entry
@@ -192,16 +191,13 @@ impl Replica {
     /// [`StoreError`].
     pub fn fingerprint_view(&self) -> Result<[u8; 32], StoreError> {
         let mut hash = hasher(Domain::View);
-        let mut pages = Pages::of(Table::Rows, &[]);
-        loop {
-            let page = pages.next(&*self.store)?;
-            if page.is_empty() {
-                return Ok(*hash.finalize().as_bytes());
-            }
-            for part in page.into_iter().flat_map(<[Vec<u8>; 2]>::from) {
+        self.for_each_entry(Table::Rows, |(key, row)| {
+            for part in [key, row] {
                 hash.update(&(part.len() as u64).to_be_bytes());
                 hash.update(&part);
             }
-        }
+            Ok(())
+        })?;
+        Ok(*hash.finalize().as_bytes())
     }
 }

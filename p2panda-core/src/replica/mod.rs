@@ -1,11 +1,15 @@
 //! One device's copy: its store, its identity, its documents and their views.
 
 mod accept;
+mod aside;
 mod difference;
 mod edit;
+mod export;
 mod logs;
 mod materialise;
 mod rebuild;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,6 +17,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
+use aside::Aside;
 pub use edit::{Edit, EditError};
 
 use crate::{
@@ -31,8 +36,13 @@ const INCARNATION_KEY: &[u8] = b"incarnation";
 const RESUME_KEY: &[u8] = b"resume";
 const USER_KEY: &[u8] = b"user";
 
-/// The most documents kept in memory at once.
+/// The most documents kept in memory at once, and the most bytes that they take, by estimate. The
+/// one that was used last stays, however large.
 const CACHED_DOCUMENTS: usize = 512;
+const CACHED_BYTES: usize = 16 << 20;
+
+/// How many entries of a table are read at once.
+const PAGE: usize = 256;
 
 /// How many changed logs are remembered for followers; who falls further behind looks at all.
 const RECENT_LOGS: usize = 4096;
@@ -51,6 +61,7 @@ pub struct Replica {
     unused_token: Option<[u8; 16]>,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
+    aside: Aside,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     dirty: bool,
@@ -61,6 +72,8 @@ pub struct Replica {
 struct Cached {
     document: Document,
     last_use: u64,
+    /// By estimate.
+    bytes: usize,
 }
 
 /// Why a log's materialisation stands still.
@@ -70,7 +83,8 @@ pub enum Stopped {
     Waiting,
     /// The next entry can never become part of its document.
     Refused(Refusal),
-    /// This build could not apply the next entry, although it judged it valid: a bug to report.
+    /// This build could not judge the next entry, which made it panic or killed the process: a bug
+    /// to report. The next build tries it again.
     Failed,
 }
 
@@ -146,11 +160,13 @@ impl Replica {
             unused_token: token,
             documents: HashMap::new(),
             uses: 0,
+            aside: Aside::default(),
             unflushed: BTreeMap::new(),
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,
         };
+        replica.recover()?;
         replica.rebuild_outdated_view()?;
         Ok(replica)
     }
@@ -293,6 +309,22 @@ impl Replica {
         Ok(())
     }
 
+    /// Goes through a table, a page at a time: a whole one may not fit into memory.
+    fn for_each_entry(
+        &self,
+        table: Table,
+        mut each: impl FnMut(Entry) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut start = Vec::new();
+        loop {
+            let page = self.store.range(table, &start, None, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            start.clone_from(last);
+            start.push(0); // the next key that there can be
+            page.into_iter().try_for_each(&mut each)?;
+        }
+    }
+
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
         self.store.range(table, prefix, prefix_end(prefix).as_deref(), usize::MAX)
     }
@@ -334,7 +366,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
 }
 
 fn read_festival(bytes: &[u8]) -> Result<Festival, StoreError> {
-    Festival::from_bytes(bytes).map_err(damaged)
+    Festival::from_store(bytes).map_err(damaged)
 }
 
 fn read_state(bytes: &[u8]) -> Result<LogState, StoreError> {

@@ -4,9 +4,9 @@ use crate::{
     codec,
     document::Touched,
     log::DocumentDescriptor,
-    replica::{Replica, damaged},
+    replica::{PAGE, Replica, damaged},
     store::{Batch, StoreError, Table},
-    view::{Pages, is_arrival_key, writer::VIEW_VERSION},
+    view::{is_arrival_key, writer::VIEW_VERSION},
 };
 
 const VIEW_KEY: &[u8] = b"view";
@@ -19,23 +19,20 @@ impl Replica {
         if self.store.get(Table::Meta, VIEW_KEY)?.as_deref() == Some(&version[..]) {
             return Ok(());
         }
-        self.clear(Table::Rows, |_| true)?;
-        self.clear(Table::Index, |key| !is_arrival_key(key))?;
-        let mut pages = Pages::of(Table::Documents, &[]);
-        loop {
-            let page = pages.next(&*self.store)?;
-            if page.is_empty() {
-                break;
-            }
-            for (_, bytes) in page {
-                let descriptor: DocumentDescriptor =
-                    codec::decode_stored(&bytes).map_err(damaged)?;
-                let cached = self.take_document(&descriptor)?;
-                let all = Touched::whole(cached.document.locals());
-                let mut batch = Batch::new();
-                self.write_rows(&mut batch, &descriptor, &cached.document, &all)?;
-                self.store.commit(batch)?;
-            }
+        for table in [Table::Rows, Table::Index] {
+            self.clear_page_by_page(table)?;
+        }
+        let mut documents = Vec::new();
+        self.for_each_entry(Table::Documents, |(_, bytes)| {
+            documents.push(codec::decode_stored::<DocumentDescriptor>(&bytes).map_err(damaged)?);
+            Ok(())
+        })?;
+        for descriptor in documents {
+            let cached = self.take_document(&descriptor)?;
+            let locals = Touched::whole(cached.document.locals());
+            let mut batch = Batch::new();
+            self.write_rows(&mut batch, &descriptor, &cached.document, &locals)?;
+            self.store.commit(batch)?;
         }
         let mut batch = Batch::new();
         batch.put(Table::Meta, VIEW_KEY, version);
@@ -43,21 +40,20 @@ impl Replica {
         self.store.flush()
     }
 
-    /// Deletes the keys of a table that are to go, a page at a time.
-    fn clear(&mut self, table: Table, goes: impl Fn(&[u8]) -> bool) -> Result<(), StoreError> {
-        let mut pages = Pages::of(table, &[]);
+    fn clear_page_by_page(&mut self, table: Table) -> Result<(), StoreError> {
+        let mut start = Vec::new();
         loop {
-            let page = pages.next(&*self.store)?;
-            if page.is_empty() {
-                return Ok(());
-            }
+            let page = self.store.range(table, &start, None, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            start.clone_from(last);
+            start.push(0); // the next key that there can be
             let mut batch = Batch::new();
-            for (key, _) in page.into_iter().filter(|(key, _)| goes(key)) {
-                batch.delete(table, key);
+            for (key, _) in page {
+                if table != Table::Index || !is_arrival_key(&key) {
+                    batch.delete(table, key);
+                }
             }
-            if !batch.is_empty() {
-                self.store.commit(batch)?;
-            }
+            self.store.commit(batch)?;
         }
     }
 }

@@ -51,6 +51,8 @@ mod queries;
 mod reader;
 mod records;
 mod resources;
+#[cfg(test)]
+mod tests;
 pub(crate) mod writer;
 
 use std::collections::BTreeMap;
@@ -59,7 +61,7 @@ pub use facts::{Arrivals, Fact, Position, ResourceFacts};
 pub(crate) use keys::is_arrival_key;
 pub use merge::Provenance;
 pub(crate) use merge::{Merged, amendments_of};
-pub(crate) use pages::Pages;
+pub(crate) use pages::stored_locals;
 pub use resources::{Booking, Scheduled};
 
 use crate::{
@@ -170,7 +172,7 @@ impl<'a> View<'a> {
         let Some(bytes) = self.store.get(Table::Festivals, self.festival.as_bytes())? else {
             return Ok(None);
         };
-        let founder = crate::Festival::from_bytes(&bytes).map_err(damaged)?.founder();
+        let founder = crate::Festival::from_store(&bytes).map_err(damaged)?.founder();
         let document =
             DocumentDescriptor { festival: self.festival, user: founder, label: String::new() };
         let info = self.entity(&EntityId::new(document.id(), info_id()))?;

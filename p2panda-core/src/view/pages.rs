@@ -1,6 +1,12 @@
 //! Reading long tables a page at a time.
 
-use crate::store::{Entry, Store, StoreError, Table, prefix_end};
+use std::collections::BTreeSet;
+
+use crate::{
+    id::{DocumentId, FestivalId, LocalId},
+    store::{Entry, Store, StoreError, Table, prefix_end},
+    view::keys::read_id,
+};
 
 /// How many entries are read at once.
 const PAGE: usize = 512;
@@ -23,5 +29,25 @@ impl Pages {
             self.start = [last, &[0][..]].concat();
         }
         Ok(page)
+    }
+}
+
+/// The entities and records of a document that have rows.
+pub(crate) fn stored_locals(
+    store: &dyn Store,
+    festival: FestivalId,
+    document: &DocumentId,
+) -> Result<BTreeSet<LocalId>, StoreError> {
+    let prefix = [&festival.as_bytes()[..], document.as_bytes()].concat();
+    let mut locals = BTreeSet::new();
+    let mut pages = Pages::of(Table::Rows, &prefix);
+    loop {
+        let page = pages.next(store)?;
+        if page.is_empty() {
+            return Ok(locals);
+        }
+        for (key, _) in page {
+            locals.insert(read_id(&key[festival.as_bytes().len()..])?.0.local);
+        }
     }
 }
