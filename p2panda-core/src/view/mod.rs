@@ -51,6 +51,8 @@ mod queries;
 mod reader;
 mod records;
 mod resources;
+#[cfg(test)]
+mod tests;
 pub(crate) mod writer;
 
 use std::collections::BTreeMap;
