@@ -1,5 +1,8 @@
 //! Editors against a model: an owner on two devices and two editors write, hand documents over in
 //! any order, and each sees what a naive merge of what it knows says.
+//!
+//! A longer run (3,000 cases take two minutes):
+//! `MODEL_CASES=3000 cargo test -p p2panda-core --test amendments_model`
 #![allow(clippy::unwrap_used)]
 
 mod common;
