@@ -20,6 +20,9 @@ pub enum Refusal {
     /// It has a commit message.
     #[error("the change has a message")]
     Message,
+    /// Its time is further from 1970 than milliseconds can count.
+    #[error("the change's time is out of range")]
+    Time,
     /// It has bytes behind its operations.
     #[error("the change has extra bytes")]
     ExtraBytes,
