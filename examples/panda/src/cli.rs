@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use p2panda_core::UserId;
 
 /// Plan and hold a festival together, without a server.
 ///
@@ -106,10 +107,11 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Exchange everything with a peer, once
     Sync(SyncArgs),
-    /// What does not count here and why: refused, waiting and cut logs, blocked users
+    /// What is held and does not count or show, and why: refused, waiting and cut logs, what cannot
+    /// be read, blocked users
     ///
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
-    /// author, at, branches: [{end, entries}]}], blocked: [user]}.
+    /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user]}.
     Doctor,
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
@@ -305,6 +307,12 @@ pub(crate) enum EventCommand {
         /// It takes place after all
         #[arg(long)]
         revive: bool,
+        /// Let this user change it too
+        #[arg(long, value_name = "USER")]
+        add_editor: Vec<UserId>,
+        /// This user changes it no more; what the user changed of it stays as it is
+        #[arg(long, value_name = "USER")]
+        remove_editor: Vec<UserId>,
     },
     /// All events, those without a time and the cancelled ones too
     List,

@@ -22,10 +22,11 @@ mod replay;
 mod scan;
 #[cfg(test)]
 pub(crate) mod tests;
+mod touched;
 mod waiting;
 mod writing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use changes::Changes;
 pub(crate) use draft::Draft;
@@ -35,18 +36,19 @@ use gate::{Gate, Known};
 use places::Places;
 pub use refusal::Refusal;
 pub(crate) use replay::Replay;
+pub(crate) use touched::{Touched, Wrote};
 use waiting::Waiting;
 
 use crate::{
-    id::{Incarnation, LocalId, UserId},
+    id::{Incarnation, UserId},
     schema::Fields,
 };
 
 /// What became of a payload that was offered to its document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is part of the document; these entities and records may have changed.
-    Valid(BTreeSet<LocalId>),
+    /// It is part of the document; these places may have changed.
+    Valid(Touched),
     /// Something it depends on has not arrived. [`Document::woken`] names the log once it has.
     Waiting,
     /// It never will be part of it.
@@ -101,8 +103,8 @@ impl Document {
                 Outcome::Waiting
             }
             Ok(Gate::Passed(passed)) => {
-                let gate::Passed { hash, dependencies, past, max_op, brought, touched } = *passed;
-                self.places.insert(brought, &self.changes, &past);
+                let gate::Passed { hash, dependencies, past, max_op, brought } = *passed;
+                let touched = self.places.insert(brought, &self.changes, &past);
                 self.changes.insert(incarnation, hash, &dependencies, max_op, past);
                 let changes = &self.changes;
                 self.waiting.arrived(&hash, |other| changes.knows(other));
