@@ -135,7 +135,7 @@ fn a_document_is_given_out_as_automerge_saves_it() {
     let document = automerge::Automerge::load(&saved).unwrap();
     let (_, entity) = document.get(automerge::ROOT, "e").unwrap().unwrap();
     let (title, _) = document.get(entity, "title").unwrap().unwrap();
-    assert_eq!(title.to_str(), Some("Opening"));
+    assert_eq!(title.as_str(), Some("Opening"));
 }
 
 #[test]
