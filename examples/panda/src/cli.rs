@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// The schedule, with how far each event is confirmed
     ///
     /// With --json a list of {id, title, starts, ends, zone, places, confirmation, conflicts}.
-    /// `confirmation` counts the requests of the event's owner: `requested` all of them but the
+    /// `confirmation` counts the requests of the event's owner and editors: `requested` all of them but the
     /// withdrawn, `confirmed` and `tentative` those of them. `places` are titles of resources,
     /// `conflicts` the ids of the events that stand in the way. Cancelled events are left out.
     Schedule(ScheduleArgs),
