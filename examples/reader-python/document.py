@@ -6,6 +6,8 @@ from names import local_id, record_id
 
 MAX_COUNTER = 1 << 31
 MAX_DEPTH = 8
+MAX_OVERWRITES = 256
+OPERATION_WEIGHT = 8
 
 
 class Waiting(Exception):
@@ -30,7 +32,7 @@ class Document:
         self.places = {}  # (map, key) -> {id: operation}
         self.operations = {}  # id -> (operation, hash of its entry)
         self.overwritten = {}  # id -> hashes of the entries that overwrite it
-        self.maps = {}  # id -> (depth, hash of its entry)
+        self.maps = {}  # id -> (depth, hash of its entry, place)
 
     def take(self, incarnation, payload):
         """Takes an incarnation's next entry in, or raises `Refused` or `Waiting`."""
@@ -40,6 +42,9 @@ class Document:
             raise Refused("an actor that is not the log's")
         if change.sequence != index + 1:
             raise Refused("a sequence number that is not its place")
+        paid = sum(OPERATION_WEIGHT + len(op.key.encode()) for op in change.operations)
+        if paid > len(payload):
+            raise Refused("more operations than the payload pays for")
         if not change.operations and len(change.dependencies) < 2:
             raise Refused("it does nothing")
         own = self.last.get(incarnation)
@@ -63,7 +68,7 @@ class Document:
 
     def _check(self, change, past):
         """The rules of operations; the change itself counts as past for those behind."""
-        made = {}  # maps of this change: depth
+        made = {}  # maps of this change: depth, and the place of each
         standing = {}  # places that this change has written
         for counter, op in enumerate(change.operations, change.start):
             if not 1 <= len(op.key.encode()) <= 128:
@@ -74,11 +79,12 @@ class Document:
             if op.map is None:
                 depth = 0
             elif op.map in made:
-                depth = made[op.map]
+                depth, _ = made[op.map]
             else:
-                depth, hashed = self.maps.get(op.map, (None, None))
+                depth, hashed, _ = self.maps.get(op.map, (None, None, None))
                 if depth is None or hashed not in past:
                     raise Refused("a map that its past does not hold")
+            self._check_stands(op.map, made, standing, past)
             if op.action == MAKE and depth >= MAX_DEPTH:
                 raise Refused("maps nested too deep")
             if op.map is None:
@@ -86,14 +92,34 @@ class Document:
             place = (op.map, op.key)
             if place not in standing:
                 standing[place] = self._standing(place, past)
-            if len(op.predecessors) != len(standing[place]) or set(op.predecessors) != standing[place]:
+            expected = self._overwritten(standing[place], change.author)
+            if len(op.predecessors) != len(expected) or set(op.predecessors) != expected:
                 raise Refused("predecessors that are not what stands at the place")
             if op.action == DELETE and not op.predecessors:
                 raise Refused("a deletion of nothing")
             own = (counter, change.author)
             if op.action == MAKE:
-                made[own] = depth + 1
-            standing[place] = set() if op.action == DELETE else {own}
+                made[own] = depth + 1, place
+            standing[place] -= expected
+            if op.action != DELETE:
+                standing[place].add(own)
+
+    def _check_stands(self, at, made, standing, past):
+        """A map that is written, and all that it is in, stand."""
+        while at is not None:
+            place = made[at][1] if at in made else self.maps[at][2]
+            if place not in standing:
+                standing[place] = self._standing(place, past)
+            if at not in standing[place]:
+                raise Refused("a map that does not stand")
+            at = place[0]
+
+    @staticmethod
+    def _overwritten(standing, author):
+        """What an operation names of the operations that stand at its place."""
+        if len(standing) <= MAX_OVERWRITES:
+            return set(standing)
+        return set(sorted(standing, key=lambda op: (op[1] != author, *op))[:MAX_OVERWRITES])
 
     @staticmethod
     def _check_root(op):
@@ -128,7 +154,7 @@ class Document:
                 self.overwritten.setdefault(identifier, []).append(change.hash)
             if op.action == MAKE:
                 depth = 0 if op.map is None else self.maps[op.map][0]
-                self.maps[own] = (depth + 1, change.hash)
+                self.maps[own] = (depth + 1, change.hash, place)
             if op.action != DELETE:
                 self.places.setdefault(place, []).append(own)
                 self.operations[own] = (op, change.hash)

@@ -151,12 +151,6 @@ fn single(cases: &mut Vec<Value>) {
     );
     add(
         cases,
-        "writing into a deleted map changes nothing",
-        one().and(1, &[], vec![delete(None, "e", &[e()]), put(e(), "title", "b", &[id(2, 1)])]),
-        json!({}),
-    );
-    add(
-        cases,
         "another order of keys",
         {
             empty().and(

@@ -29,6 +29,9 @@ pub enum Refusal {
     /// More than 4,096 operations or predecessors.
     #[error("the change claims more than 4096 operations or predecessors")]
     Operations,
+    /// More operations and keys than its bytes pay for.
+    #[error("the change claims more operations than its size allows: 8 bytes and the key for each")]
+    Inflated,
     /// An action other than making a map, putting and deleting.
     #[error("the change has an action outside the profile")]
     Action,
@@ -56,10 +59,10 @@ pub enum Refusal {
     /// A key of the root that is no local id.
     #[error("the change writes an entity whose id is malformed")]
     EntityId,
-    /// It writes into, or names, something that its past does not hold.
-    #[error("the change refers to something that its past does not hold")]
+    /// It writes into a map that does not stand in its past.
+    #[error("the change writes into a map that does not stand in its past")]
     Reference,
-    /// Its predecessors are not exactly what stands at the place in its past.
+    /// Its predecessors are not what stands at the place in its past.
     #[error("the change's predecessors are not what stands at its place")]
     Predecessors,
     /// A record whose id is not the hash of its content.

@@ -1,12 +1,20 @@
 //! The first step of the gate: bounds on a payload's bytes before Automerge parses them.
 //!
 //! Automerge trusts counts in its input: 53 bytes can claim a million operations. This scan walks
-//! the chunk without allocating and adds up what it claims.
+//! the chunk without allocating, adds up what it claims, and holds it against the bytes it has.
 
 use super::Refusal;
 
 /// The most operations, and the most predecessors, of one change.
 pub(super) const MAX_OPERATIONS: u64 = 4096;
+
+/// The bytes that each operation needs in its payload, besides those of its key.
+///
+/// Columns of equal values shrink to nothing, so without this a hundred bytes could bring four
+/// thousand operations that each device has to remember for ever, and use up as many counters. An
+/// operation takes some 250 bytes to remember, so memory stays in proportion to payloads. A change
+/// has at least 90 bytes besides its operations, so that any single operation fits.
+pub(super) const OPERATION_WEIGHT: u64 = 8;
 
 /// The most dependencies of one change: its own previous change and 31 other heads.
 pub(super) const MAX_DEPENDENCIES: u64 = 32;
@@ -128,8 +136,21 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
     for _ in 0..others {
         scan_actor(&mut reader)?;
     }
-    scan_columns(&mut reader, others + 1)?;
-    if reader.0.is_empty() { Ok(()) } else { Err(Refusal::ExtraBytes) }
+    let claims = scan_columns(&mut reader, others + 1)?;
+    if !reader.0.is_empty() {
+        return Err(Refusal::ExtraBytes);
+    }
+    let weight = claims.operations * OPERATION_WEIGHT + claims.key_bytes;
+    bounded(weight, payload.len() as u64, Refusal::Inflated)?;
+    Ok(())
+}
+
+/// What the columns of a change come to when their runs are written out.
+#[derive(Default)]
+struct Claims {
+    operations: u64,
+    /// Bytes of keys, a repeated key's at each repetition.
+    key_bytes: u64,
 }
 
 fn bounded(count: u64, limit: u64, refusal: Refusal) -> Result<u64, Refusal> {
@@ -143,7 +164,7 @@ fn scan_actor(reader: &mut Reader<'_>) -> Result<(), Refusal> {
     reader.take(ACTOR_BYTES).map(|_| ())
 }
 
-fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<(), Refusal> {
+fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<Claims, Refusal> {
     let mut columns = [(Column::Raw, 0); 16];
     let count = bounded(reader.unsigned()?, 16, Refusal::Columns)?;
     let columns = &mut columns[..usize::try_from(count).map_err(|_| Refusal::Columns)?];
@@ -156,15 +177,16 @@ fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<(), Refusal> {
         last = spec;
         *slot = (column(spec).ok_or(Refusal::Columns)?, reader.unsigned()?);
     }
+    let mut claims = Claims::default();
     for (column, length) in columns {
         let data = Reader(reader.take(*length)?);
         match column {
             Column::Raw => {}
             Column::Booleans => scan_booleans(data)?,
-            _ => scan_runs(data, *column, actors)?,
+            _ => scan_runs(data, *column, actors, &mut claims)?,
         }
     }
-    Ok(())
+    Ok(claims)
 }
 
 fn scan_booleans(mut data: Reader<'_>) -> Result<(), Refusal> {
@@ -178,7 +200,12 @@ fn scan_booleans(mut data: Reader<'_>) -> Result<(), Refusal> {
 
 /// Walks a run-length column: `n > 0` is a run of one value, `n < 0` that many literal values, `0`
 /// is followed by a number of nulls.
-fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Refusal> {
+fn scan_runs(
+    mut data: Reader<'_>,
+    column: Column,
+    actors: u64,
+    claims: &mut Claims,
+) -> Result<(), Refusal> {
     let mut total = 0_u64;
     let mut grouped = 0_u64;
     while !data.0.is_empty() {
@@ -195,6 +222,8 @@ fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Re
                 Column::Strings => {
                     let length = data.unsigned()?;
                     data.take(length)?;
+                    // Bounded by the payload's size times the rows that are checked above.
+                    claims.key_bytes += length * repeat;
                 }
                 Column::Actions => {
                     if !matches!(data.unsigned()?, 0 | 1 | 3) {
@@ -215,6 +244,9 @@ fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Re
                 }
             }
         }
+    }
+    if column == Column::Actions {
+        claims.operations = total; // every operation has an action
     }
     Ok(())
 }

@@ -151,7 +151,6 @@ impl Replica {
                     Outcome::Valid(changed) => touched.extend(changed),
                     other => return Err(EditError::Gate(format!("{other:?}"))),
                 }
-                cached.document.settle().map_err(EditError::Gate)?;
                 position += 1;
                 payloads.push(payload);
             }
@@ -180,7 +179,8 @@ impl Replica {
             self.commit(batch, &grown)?;
             self.incarnation = Some(incarnation);
         }
-        for (_, log, _, cached) in documents {
+        for (_, log, _, mut cached) in documents {
+            cached.bytes = cached.document.bytes();
             self.cache(log.document, cached);
         }
         self.flush()?;

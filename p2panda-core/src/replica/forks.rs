@@ -211,7 +211,7 @@ impl Replica {
             is_cut: true,
         };
         if before.materialised > at.length {
-            self.rematerialise(&mut batch, descriptor, &log, cut)?;
+            self.remake_with(&mut batch, descriptor, Some((&log, &cut)))?;
         } else {
             put_state(&mut batch, festival, &log, &cut);
         }

@@ -108,7 +108,7 @@ impl<'a> View<'a> {
         let Some(bytes) = self.store.get(Table::Festivals, self.festival.as_bytes())? else {
             return Ok(None);
         };
-        let founder = crate::Festival::from_bytes(&bytes).map_err(damaged)?.founder();
+        let founder = crate::Festival::from_store(&bytes).map_err(damaged)?.founder();
         let document =
             DocumentDescriptor { festival: self.festival, user: founder, label: String::new() };
         let info = self.entity(&EntityId::new(document.id(), info_id()))?;

@@ -123,8 +123,13 @@ pub(super) fn ordered(millis: i64) -> [u8; 8] {
     (millis.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
+/// What the keys of a document's rows start with; local ids follow.
+pub(crate) fn row_prefix(festival: FestivalId, document: &DocumentId) -> Vec<u8> {
+    [&festival.as_bytes()[..], document.as_bytes()].concat()
+}
+
 pub(super) fn row_key(festival: FestivalId, document: &DocumentId, local: &LocalId) -> Vec<u8> {
-    [&festival.as_bytes()[..], document.as_bytes(), local.as_str().as_bytes()].concat()
+    [&row_prefix(festival, document)[..], local.as_str().as_bytes()].concat()
 }
 
 /// The row that a key ends in: document and local id after `prefix` bytes.

@@ -31,6 +31,7 @@ pub(super) fn add(cases: &mut Cases) {
     dependencies(cases);
     operations(cases);
     references(cases);
+    inflated(cases);
     overwrites(cases);
     roots(cases);
     records(cases);
@@ -173,7 +174,7 @@ fn operations(cases: &mut Cases) {
         one().change(1, &[], maps)
     };
     add_one(cases, "maps 9 deep", "depth", maps(8));
-    add_one(cases, "maps 21 deep", "depth", maps(20));
+    add_one(cases, "maps 10 deep", "depth", maps(9));
     let many = (0..4097).map(|n| put(id(1, 1), "title", S::Null, &[id(2 + n, 1)]));
     add_one(cases, "4,097 operations", "operations", one().change(1, &[], many.collect()));
     let instead: Vec<OpId> = (0..4097).map(|n| id(2 + n, 1)).collect();
@@ -193,6 +194,8 @@ fn references(cases: &mut Cases) {
         "reference",
         with(put(id(77, 1), "f", 1_i64, &[])),
     );
+    let gone = vec![delete(None, "e", &[id(1, 1)]), put(id(1, 1), "title", "Tea", &[id(2, 1)])];
+    add_one(cases, "into an entity deleted before", "reference", one().change(1, &[], gone));
     add_one(cases, "into itself", "reference", with(make(Some(id(3, 1)), "f", &[])));
     let later = vec![put(id(4, 1), "f", 1_i64, &[]), make(Some(id(1, 1)), "m", &[])];
     add_one(cases, "into a map that is made later", "reference", one().change(1, &[], later));
@@ -217,6 +220,19 @@ fn references(cases: &mut Cases) {
         "actor",
         with(put(id(1, 1), "f", 1_i64, &[stranger])),
     );
+}
+
+/// Operations that their payload does not pay for: 8 bytes each, and every key as often as it is used.
+fn inflated(cases: &mut Cases) {
+    let small = (0..60).map(|n| put(id(1, 1), &format!("{n:02}"), S::Null, &[])).collect();
+    add_one(cases, "60 empty fields", "inflated", one().change(1, &[], small));
+    let key = "k".repeat(100);
+    let again = (0..40).map(|n| {
+        let instead = if n == 0 { vec![] } else { vec![id(2 + n, 1)] };
+        put(id(1, 1), &key, n as i64, &instead)
+    });
+    let again = one().change(1, &[], again.collect());
+    add_one(cases, "a long key 40 times", "inflated", again);
 }
 
 fn overwrites(cases: &mut Cases) {

@@ -69,9 +69,9 @@ pub(crate) fn payload(file: &Value, case: &Value) -> Result<(), String> {
 /// Every kind of refusal.
 pub(crate) fn kinds() -> Vec<String> {
     use Refusal::{
-        Action, Actor, Columns, Counter, Dependencies, Depth, Empty, EntityId, ExtraBytes, Integer,
-        Message, NotAChange, NotCanonical, Operations, Predecessors, Profile, RecordChanged,
-        RecordId, Reference, Sequence, Truncated,
+        Action, Actor, Columns, Counter, Dependencies, Depth, Empty, EntityId, ExtraBytes,
+        Inflated, Integer, Message, NotAChange, NotCanonical, Operations, Predecessors, Profile,
+        RecordChanged, RecordId, Reference, Sequence, Truncated,
     };
     let all = [
         Truncated,
@@ -82,6 +82,7 @@ pub(crate) fn kinds() -> Vec<String> {
         ExtraBytes,
         Columns,
         Operations,
+        Inflated,
         Action,
         Actor,
         Sequence,
@@ -99,8 +100,8 @@ pub(crate) fn kinds() -> Vec<String> {
     // A new kind is a new case above, and two in `payloads.json`.
     let name = |refusal: &Refusal| match refusal {
         Truncated | Integer | NotAChange | NotCanonical | Message | ExtraBytes | Columns
-        | Operations | Action | Actor | Sequence | Dependencies | Empty | Counter | Profile
-        | Depth | EntityId | Reference | Predecessors | RecordId | RecordChanged => {
+        | Operations | Inflated | Action | Actor | Sequence | Dependencies | Empty | Counter
+        | Profile | Depth | EntityId | Reference | Predecessors | RecordId | RecordChanged => {
             serde_json::to_value(refusal)
         }
     };
