@@ -7,7 +7,8 @@ from names import local_id, record_id
 MAX_COUNTER = 1 << 31
 MAX_DEPTH = 8
 MAX_OVERWRITES = 256
-OPERATION_WEIGHT = 8
+OPERATION_WEIGHT, MAP_WEIGHT = 8, 48
+MAX_TIME = 1 << 54
 
 
 class Waiting(Exception):
@@ -40,10 +41,14 @@ class Document:
         change = Change(payload)
         if change.author != self.user + incarnation:
             raise Refused("an actor that is not the log's")
+        named = [change.start] + [op.map[0] for op in change.operations if op.map]
+        named += [counter for op in change.operations for counter, _ in op.predecessors]
+        if abs(change.time) > MAX_TIME or any(not 0 <= counter <= MAX_COUNTER for counter in named):
+            raise Refused("a counter or time beyond its bound")
         if change.sequence != index + 1:
             raise Refused("a sequence number that is not its place")
-        paid = sum(OPERATION_WEIGHT + len(op.key.encode()) for op in change.operations)
-        if paid > len(payload):
+        weights = [MAP_WEIGHT if op.action == MAKE else OPERATION_WEIGHT for op in change.operations]
+        if sum(weights) + sum(len(op.key.encode()) for op in change.operations) > len(payload):
             raise Refused("more operations than the payload pays for")
         if not change.operations and len(change.dependencies) < 2:
             raise Refused("it does nothing")

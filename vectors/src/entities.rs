@@ -153,16 +153,10 @@ fn single(cases: &mut Vec<Value>) {
         cases,
         "another order of keys",
         {
-            empty().and(
-                1,
-                &[],
-                vec![
-                    make(None, "b", &[]),
-                    make(None, "a", &[]),
-                    put(id(1, 1), "z", 1_i64, &[]),
-                    put(id(1, 1), "aa", 2_i64, &[]),
-                ],
-            )
+            empty()
+                .and(1, &[], vec![make(None, "b", &[])])
+                .and(1, &[], vec![make(None, "a", &[])])
+                .and(1, &[], vec![put(id(1, 1), "z", 1_i64, &[]), put(id(1, 1), "aa", 2_i64, &[])])
         },
         json!({"a": {}, "b": {"aa": {"int": 2}, "z": {"int": 1}}}),
     );
@@ -210,24 +204,10 @@ fn concurrent(cases: &mut Vec<Value>) {
         "nested maps are read as one too",
         {
             empty()
-                .and(
-                    1,
-                    &[],
-                    vec![
-                        make(None, "e", &[]),
-                        make(Some(id(1, 1)), "m", &[]),
-                        put(id(2, 1), "a", 1_i64, &[]),
-                    ],
-                )
-                .and(
-                    2,
-                    &[],
-                    vec![
-                        make(None, "e", &[]),
-                        make(Some(id(1, 2)), "m", &[]),
-                        put(id(2, 2), "b", 2_i64, &[]),
-                    ],
-                )
+                .and(1, &[], vec![make(None, "e", &[])])
+                .and(1, &[], vec![make(Some(id(1, 1)), "m", &[]), put(id(2, 1), "a", 1_i64, &[])])
+                .and(2, &[], vec![make(None, "e", &[])])
+                .and(2, &[], vec![make(Some(id(1, 2)), "m", &[]), put(id(2, 2), "b", 2_i64, &[])])
         },
         json!({"e": {"m": {"map": {"a": {"int": 1}, "b": {"int": 2}}}}}),
     );
@@ -236,15 +216,8 @@ fn concurrent(cases: &mut Vec<Value>) {
         "a higher scalar hides the maps at its field",
         {
             empty()
-                .and(
-                    1,
-                    &[],
-                    vec![
-                        make(None, "e", &[]),
-                        make(Some(id(1, 1)), "m", &[]),
-                        put(id(2, 1), "a", 1_i64, &[]),
-                    ],
-                )
+                .and(1, &[], vec![make(None, "e", &[])])
+                .and(1, &[], vec![make(Some(id(1, 1)), "m", &[]), put(id(2, 1), "a", 1_i64, &[])])
                 .and(2, &[], vec![make(None, "e", &[]), put(id(1, 2), "m", 9_i64, &[])])
         },
         json!({"e": {"m": {"int": 9}}}),
@@ -254,15 +227,8 @@ fn concurrent(cases: &mut Vec<Value>) {
         "a higher map hides the scalars at its field",
         {
             empty()
-                .and(
-                    2,
-                    &[],
-                    vec![
-                        make(None, "e", &[]),
-                        make(Some(id(1, 2)), "m", &[]),
-                        put(id(2, 2), "a", 1_i64, &[]),
-                    ],
-                )
+                .and(2, &[], vec![make(None, "e", &[])])
+                .and(2, &[], vec![make(Some(id(1, 2)), "m", &[]), put(id(2, 2), "a", 1_i64, &[])])
                 .and(1, &[], vec![make(None, "e", &[]), put(id(1, 1), "m", 9_i64, &[])])
         },
         json!({"e": {"m": {"map": {"a": {"int": 1}}}}}),

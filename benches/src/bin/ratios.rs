@@ -25,6 +25,12 @@ fn main() {
         || thousand.accept(),
         || thousand.apply(),
     );
+    row(
+        "take 1,000 entries in, on disk: a mark before each | none",
+        rounds,
+        || thousand.accept_on_disk(true),
+        || thousand.accept_on_disk(false),
+    );
     let programme = Programme::new(1_351);
     assert_eq!(programme.afternoon(), programme.afternoon_of_all());
     row(

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use p2panda_core::UserId;
 
 /// Plan and hold a festival together, without a server.
 ///
@@ -63,10 +64,24 @@ pub(crate) enum Command {
     /// Ask for a resource for an event
     #[command(subcommand)]
     Request(RequestCommand),
-    /// Answer requests for your resources
+    /// Answer requests for your resources, whatever their policies
     #[command(subcommand)]
     Decide(DecideCommand),
-    /// Decide for your first-come resources, for as long as it runs
+    /// Vote on requests for other people's resources, where their policies ask you
+    #[command(subcommand)]
+    Vote(DecideCommand),
+    /// What is said of a request, why, and whose signatures that rests on
+    Explain {
+        /// Which request
+        request: String,
+    },
+    /// What waits for you; with --event, who must still act for it
+    Waiting {
+        /// Which event
+        #[arg(long)]
+        event: Option<String>,
+    },
+    /// Decide for your resources whose policies do not ask you, for as long as it runs
     Steward(StewardArgs),
     /// The schedule, with how far each event is confirmed
     ///
@@ -92,10 +107,11 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Exchange everything with a peer, once
     Sync(SyncArgs),
-    /// What does not count here and why: refused, waiting and cut logs, blocked users
+    /// What is held and does not count or show, and why: refused, waiting and cut logs, what cannot
+    /// be read, blocked users
     ///
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
-    /// author, at, branches: [{end, entries}]}], blocked: [user]}.
+    /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user]}.
     Doctor,
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
@@ -194,38 +210,70 @@ pub(crate) enum ResourceCommand {
     Add {
         /// What it is called
         title: String,
-        /// The rule by which it is given away
-        #[arg(long, value_enum, default_value_t = PolicyKind::FirstCome)]
-        policy: PolicyKind,
-        /// How many units there are at any moment
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
-        capacity: i64,
-        /// A description
-        #[arg(long, default_value = "", hide_default_value = true)]
-        description: String,
-        /// A word to find it by; may be repeated
-        #[arg(long = "tag", value_name = "WORD")]
-        tags: Vec<String>,
+        #[command(flatten)]
+        data: ResourceData,
+    },
+    /// Change a resource of yours; what is not named stays as it is
+    Edit {
+        /// Which one
+        resource: String,
+        /// Its new title
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        data: ResourceData,
+    },
+    /// One resource with its slots, and what deserves telling about its decisions
+    Show {
+        /// Which one
+        resource: String,
     },
     /// What is offered, by whom
     List,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PolicyKind {
-    /// Whoever comes first gets it; your steward decides
-    FirstCome,
-    /// You decide
-    Manual,
-}
-
-impl PolicyKind {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::FirstCome => "first-come",
-            Self::Manual => "manual",
-        }
-    }
+#[derive(Debug, Args)]
+pub(crate) struct ResourceData {
+    /// The rule by which it is given away [default: first-come]
+    ///
+    /// One of manual, first-come, majority(A, B, C), 2 of (A, B, C), 2 of anyone,
+    /// unless-conflict(POLICY), all(POLICY, ...), any(POLICY, ...), otherwise(POLICY, POLICY),
+    /// token(RESOURCE), draw(TIME). Voters are named by their names or ids.
+    #[arg(long)]
+    pub(crate) policy: Option<String>,
+    /// How many units there are at any moment [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) capacity: Option<i64>,
+    /// How many units are needed at least, as for a shift
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) minimum: Option<i64>,
+    /// Units are used up, as money and drinks are
+    #[arg(long)]
+    pub(crate) consumable: bool,
+    /// What there are units of, as in EUR
+    #[arg(long)]
+    pub(crate) unit: Option<String>,
+    /// How much of it one unit is, as in 10
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) unit_amount: Option<i64>,
+    /// How long it is in use before each use, as in 30m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) buffer_before: Option<String>,
+    /// How long it is in use after each use
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) buffer_after: Option<String>,
+    /// When it can be used, as in 2026-08-20T10:00..2026-08-20T22:00; may be repeated
+    #[arg(long, value_name = "FROM..TO")]
+    pub(crate) available: Vec<String>,
+    /// A time for which it can be requested, and nothing in between; may be repeated
+    #[arg(long = "slot", value_name = "FROM..TO")]
+    pub(crate) slots: Vec<String>,
+    /// A description
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// A word to find it by; may be repeated
+    #[arg(long = "tag", value_name = "WORD")]
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -259,6 +307,12 @@ pub(crate) enum EventCommand {
         /// It takes place after all
         #[arg(long)]
         revive: bool,
+        /// Let this user change it too
+        #[arg(long, value_name = "USER")]
+        add_editor: Vec<UserId>,
+        /// This user changes it no more; what the user changed of it stays as it is
+        #[arg(long, value_name = "USER")]
+        remove_editor: Vec<UserId>,
     },
     /// All events, those without a time and the cancelled ones too
     List,

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use p2panda_core::{
-    Identity, OpenError, Replica,
-    schema::Instant,
+    EntityId, Identity, OpenError, Replica,
+    schema::{Draw, Instant},
     store::{RedbStore, RuntimeDir, StoreError},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -90,7 +90,7 @@ impl Home {
         Ok(Device { home: self.clone(), replica, rng: rng()? })
     }
 
-    fn read_key(&self) -> Result<Identity> {
+    pub(crate) fn read_key(&self) -> Result<Identity> {
         let path = self.path.join(KEY);
         let shown = path.display();
         let mut bytes = Vec::new();
@@ -178,6 +178,11 @@ impl Home {
             StoreError::Io(_) => format!("the store {path} cannot be opened"),
         };
         anyhow!(error).context(advice)
+    }
+
+    /// The secret seed of a draw: the same on every device that has the key.
+    pub(crate) fn seed(&self, resource: &EntityId) -> Result<[u8; 32]> {
+        Ok(Draw::seed(&self.read_key()?.secret(), resource))
     }
 
     /// When the steward last ran here.

@@ -8,6 +8,7 @@ mod home;
 mod ids;
 mod judge;
 mod output;
+mod policies;
 mod stewarding;
 mod time;
 

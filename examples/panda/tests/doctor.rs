@@ -55,7 +55,7 @@ fn a_home_that_was_not_closed_decides_only_after_a_sync_or_on_its_owners_word() 
     assert!(ada.text(&["doctor"]).contains("may not decide yet"));
     ada.json(&["init", "--only-copy"]);
     ada.json(&["steward", "--once"]);
-    assert!(ada.text(&["doctor"]).contains("All that is held here counts"));
+    assert!(ada.text(&["doctor"]).contains("All that is held here counts and shows"));
 }
 
 /// A machine set back together with its runtime folder, as a memory snapshot would: the accident

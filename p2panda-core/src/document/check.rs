@@ -1,6 +1,6 @@
 //! The last step of the gate: each operation against what stands before it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use automerge::{
     ActorId, ObjType, ScalarValue,
@@ -35,7 +35,6 @@ pub(super) struct Checker<'a> {
     written: HashMap<At, Wrote>,
     /// Maps that are known to stand.
     stand: HashSet<Map>,
-    touched: BTreeMap<Key, LocalId>,
 }
 
 /// What the change has done at a place so far.
@@ -60,7 +59,6 @@ impl<'a> Checker<'a> {
             brought: Brought::default(),
             written: HashMap::new(),
             stand: HashSet::new(),
-            touched: BTreeMap::new(),
         }
     }
 
@@ -118,15 +116,11 @@ impl<'a> Checker<'a> {
             standing.push(op);
         }
         self.write(at, Written { op, slot }, standing, named);
-        if let std::collections::btree_map::Entry::Vacant(entry) = self.touched.entry(entity) {
-            let name = if map == ROOT { name } else { self.known.places.name(entity) };
-            entry.insert(name.parse().map_err(|_| Refusal::EntityId)?);
-        }
         Ok(())
     }
 
-    /// What the change brings, and the entities and records that it touched.
-    pub(super) fn finish(self) -> (Brought, BTreeSet<LocalId>) {
+    /// What the change brings.
+    pub(super) fn finish(self) -> Brought {
         let mut placed = Vec::with_capacity(self.written.len());
         for (at, Wrote { last, overwrites, .. }) in &self.written {
             // Nobody ever sees what the change itself took away again.
@@ -135,13 +129,13 @@ impl<'a> Checker<'a> {
                 placed.push((*at, last.op));
             }
         }
-        let Self { mut brought, mut written, touched, .. } = self;
+        let Self { mut brought, mut written, .. } = self;
         for (at, _) in placed {
             if let Some(Wrote { last, overwrites, .. }) = written.remove(&at) {
                 brought.placed.push(Placed { at, written: last, overwrites });
             }
         }
-        (brought, touched.into_values().collect())
+        brought
     }
 
     fn write(&mut self, at: At, written: Written, standing: Vec<Op>, mut named: Vec<Op>) {

@@ -7,6 +7,7 @@ pub(super) type Writer = u32;
 
 const BITS: u32 = 4;
 const WIDTH: usize = 1 << BITS;
+const SLOTS: Writer = 1 << BITS;
 
 /// How many changes of each writer lie in a causal past.
 ///
@@ -24,7 +25,7 @@ enum Node {
     #[default]
     Empty,
     Leaf(Arc<[u32; WIDTH]>),
-    Inner(Arc<[Node; WIDTH]>),
+    Inner(Arc<[Self; WIDTH]>),
 }
 
 /// The slot of a writer in a node that stands above `height` levels.
@@ -153,14 +154,14 @@ impl Node {
         match self {
             Self::Empty => {}
             Self::Leaf(counts) => {
-                for (at, length) in (0..WIDTH as Writer).zip(&**counts) {
+                for (at, length) in (0..SLOTS).zip(&**counts) {
                     if *length > 0 {
                         each(first + at, *length);
                     }
                 }
             }
             Self::Inner(nodes) => {
-                for (at, node) in (0..WIDTH as Writer).zip(&**nodes) {
+                for (at, node) in (0..SLOTS).zip(&**nodes) {
                     node.for_each(first + (at << (BITS * height)), height - 1, each);
                 }
             }

@@ -6,7 +6,7 @@ use automerge::{Automerge, AutomergeError, Change};
 pub(crate) fn to_automerge(
     payloads: impl IntoIterator<Item = Vec<u8>>,
 ) -> Result<Vec<u8>, AutomergeError> {
-    let changes = payloads.into_iter().map(|payload| Change::from_bytes(payload));
+    let changes = payloads.into_iter().map(Change::from_bytes);
     let mut automerge = Automerge::new();
     automerge.apply_changes(changes.collect::<Result<Vec<_>, _>>()?)?;
     Ok(automerge.save())

@@ -15,7 +15,7 @@ use super::{
     places::{Brought, Places},
     scan::scan,
 };
-use crate::id::{Incarnation, LocalId, UserId};
+use crate::id::{Incarnation, UserId};
 
 /// Where counters end: half of what Automerge can count to.
 ///
@@ -31,7 +31,6 @@ pub(super) struct Passed {
     pub(super) past: Past,
     pub(super) max_op: u32,
     pub(super) brought: Brought,
-    pub(super) touched: BTreeSet<LocalId>,
 }
 
 pub(super) enum Gate {
@@ -115,7 +114,7 @@ fn judge_change(
     for (counter, operation) in (start..).zip(&change.operations) {
         checker.check(counter, operation)?;
     }
-    let (brought, touched) = checker.finish();
+    let brought = checker.finish();
     let dependencies = change.deps.clone();
-    Ok(Gate::Passed(Box::new(Passed { hash, dependencies, past, max_op, brought, touched })))
+    Ok(Gate::Passed(Box::new(Passed { hash, dependencies, past, max_op, brought })))
 }

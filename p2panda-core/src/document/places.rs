@@ -8,6 +8,7 @@ use std::{
 use smol_str::SmolStr;
 
 use super::{
+    Touched,
     changes::{Changes, Op, Past},
     place::{Place, Written},
 };
@@ -114,8 +115,8 @@ impl Places {
         self.places.range(range).map(|((_, key), place)| (*key, place.now()))
     }
 
-    /// Records what a valid change brings.
-    pub(super) fn insert(&mut self, brought: Brought, changes: &Changes, past: &Past) {
+    /// Records what a valid change brings; returns the places that it wrote.
+    pub(super) fn insert(&mut self, brought: Brought, changes: &Changes, past: &Past) -> Touched {
         for name in brought.keys {
             self.bytes += 128 + 2 * name.len();
             self.by_name.insert(name.clone(), Key(self.next_key()));
@@ -126,7 +127,12 @@ impl Places {
             self.by_op.insert(info.op, Map(self.next_map()));
             self.maps.push(info);
         }
+        let mut touched = Touched::default();
         for Placed { at, written, overwrites } in brought.placed {
+            let path = self.path(at);
+            if let Some((entity, path)) = path.split_first() {
+                touched.add(entity, path);
+            }
             // A tree's nodes are a little more than half full.
             self.bytes += written.bytes() + size_of::<Op>() * overwrites.len();
             match self.places.get_mut(&at) {
@@ -137,6 +143,18 @@ impl Places {
                 }
             }
         }
+        touched
+    }
+
+    /// The names that lead to a place from the root.
+    fn path(&self, (mut map, key): At) -> Vec<SmolStr> {
+        let mut path = vec![SmolStr::from(self.name(key))];
+        while let Some(info) = self.map_info(map) {
+            path.push(self.name(info.at.1).into());
+            map = info.at.0;
+        }
+        path.reverse();
+        path
     }
 
     /// About how much memory this takes, in bytes.

@@ -20,6 +20,9 @@ pub enum Refusal {
     /// It has a commit message.
     #[error("the change has a message")]
     Message,
+    /// Its time is further from 1970 than milliseconds can count.
+    #[error("the change's time is out of range")]
+    Time,
     /// It has bytes behind its operations.
     #[error("the change has extra bytes")]
     ExtraBytes,
@@ -30,7 +33,7 @@ pub enum Refusal {
     #[error("the change claims more than 4096 operations or predecessors")]
     Operations,
     /// More operations and keys than its bytes pay for.
-    #[error("the change claims more operations than its size allows: 8 bytes and the key for each")]
+    #[error("the change has more operations and longer keys than its size pays for")]
     Inflated,
     /// An action other than making a map, putting and deleting.
     #[error("the change has an action outside the profile")]

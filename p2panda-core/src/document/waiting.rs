@@ -42,6 +42,11 @@ impl Waiting {
         }
     }
 
+    /// About how much memory this takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.waits.len() * 256
+    }
+
     /// The next log that waits for nothing any more.
     pub(super) fn next(&mut self) -> Option<Incarnation> {
         self.woken.pop_front()

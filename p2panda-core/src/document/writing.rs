@@ -19,7 +19,7 @@ use super::{
     gate::actor,
     place::{MAX_OVERWRITES, overwritten},
     places::{Map, ROOT},
-    scan::{MAX_ACTORS, MAX_DEPENDENCIES, MAX_OPERATIONS, OPERATION_WEIGHT},
+    scan::{MAP_WEIGHT, MAX_ACTORS, MAX_DEPENDENCIES, MAX_OPERATIONS, OPERATION_WEIGHT},
 };
 use crate::{
     id::{Incarnation, LocalId},
@@ -326,7 +326,8 @@ impl Writing<'_> {
             + OVERWRITE_BYTES * overwrites
             + ACTOR_BYTES * actors;
         size.floor += value + ACTOR_BYTES * actors + if repeats { 0 } else { key.len() };
-        size.weight += limit(OPERATION_WEIGHT) + key.len();
+        let makes_map = matches!(action, OpType::Make(_));
+        size.weight += limit(if makes_map { MAP_WEIGHT } else { OPERATION_WEIGHT }) + key.len();
         size
     }
 

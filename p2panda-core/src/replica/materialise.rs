@@ -1,10 +1,10 @@
 //! From logs to documents to rows: offers entries to their document's gate and writes what changed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    document::{Document, Outcome},
-    id::{DocumentId, FestivalId, Incarnation, LocalId, LogId},
+    document::{Document, Outcome, Touched},
+    id::{DocumentId, FestivalId, Incarnation, LogId},
     log::{BLOCK, DocumentDescriptor, VerifiedSegment},
     replica::{
         CACHED_BYTES, CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped,
@@ -13,14 +13,14 @@ use crate::{
         damaged, log_of_key, read_state,
     },
     store::{Batch, StoreError, Table, prefix_end},
-    view::rows::{RowWriter, row_of},
+    view::writer::RowWriter,
 };
 
 /// The logs of one document that get further, and what that touched.
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) logs: BTreeMap<Incarnation, Progress>,
-    pub(super) touched: BTreeSet<LocalId>,
+    pub(super) touched: Touched,
 }
 
 /// How far a log has got, with its next entries.
@@ -113,13 +113,10 @@ impl Replica {
         batch: &mut Batch,
         descriptor: &DocumentDescriptor,
         document: &Document,
-        touched: &BTreeSet<LocalId>,
+        touched: &Touched,
     ) -> Result<(), StoreError> {
-        let mut rows = RowWriter::new(&*self.store, batch, descriptor.festival, None)?;
-        for local in touched {
-            let row = document.read(local).map(|content| row_of(descriptor.user, content));
-            rows.write(descriptor.id(), local, row.as_ref())?;
-        }
+        let mut rows = RowWriter::new(&*self.store, batch, descriptor, None)?;
+        rows.update(document, touched)?;
         rows.finish();
         Ok(())
     }
@@ -155,7 +152,7 @@ impl Replica {
         document: &mut Document,
         log: &LogId,
         Progress { state, next, new }: &mut Progress,
-        touched: &mut BTreeSet<LocalId>,
+        touched: &mut Touched,
     ) -> Result<(), Halt> {
         if matches!(state.stopped, Some(Stopped::Refused(_) | Stopped::Failed)) {
             return Ok(());

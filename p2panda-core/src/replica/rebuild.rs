@@ -2,10 +2,11 @@
 
 use crate::{
     codec,
+    document::Touched,
     log::DocumentDescriptor,
     replica::{PAGE, Replica, damaged},
     store::{Batch, StoreError, Table},
-    view::rows::{VIEW_VERSION, is_arrival_key},
+    view::{is_arrival_key, writer::VIEW_VERSION},
 };
 
 const VIEW_KEY: &[u8] = b"view";
@@ -28,7 +29,7 @@ impl Replica {
         })?;
         for descriptor in documents {
             let cached = self.take_document(&descriptor)?;
-            let locals = cached.document.locals().collect();
+            let locals = Touched::whole(cached.document.locals());
             let mut batch = Batch::new();
             self.write_rows(&mut batch, &descriptor, &cached.document, &locals)?;
             self.store.commit(batch)?;

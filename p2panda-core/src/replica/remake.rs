@@ -1,15 +1,15 @@
 //! Making a document anew: what its logs amount to, whatever was thought of them before.
 
 use crate::{
-    document::Document,
-    id::{LocalId, LogId},
+    document::{Document, Touched},
+    id::LogId,
     log::DocumentDescriptor,
     replica::{
-        Cached, LogState, Replica, damaged,
+        Cached, LogState, Replica,
         materialise::{Halt, Progress, Work},
     },
-    store::{Batch, StoreError, Table, prefix_end},
-    view::rows::row_prefix,
+    store::{Batch, StoreError},
+    view::stored_locals,
 };
 
 impl Replica {
@@ -48,12 +48,8 @@ impl Replica {
                 Err(Halt::Caught) => {}
             }
         };
-        let prefix = row_prefix(festival, &id);
-        let end = prefix_end(&prefix);
-        for (key, _) in self.store.range(Table::Rows, &prefix, end.as_deref(), usize::MAX)? {
-            let local = std::str::from_utf8(&key[prefix.len()..]).map_err(damaged)?;
-            work.touched.insert(local.parse::<LocalId>().map_err(damaged)?);
-        }
+        let locals = stored_locals(&*self.store, festival, &id)?;
+        work.touched.extend(Touched::whole(locals.into_iter().chain(document.locals())));
         self.finish(batch, descriptor, &document, &work)?;
         self.uses += 1;
         let (last_use, bytes) = (self.uses, document.bytes());

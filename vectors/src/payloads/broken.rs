@@ -100,7 +100,7 @@ fn frames(cases: &mut Cases) {
     let attack = data_encoding::HEXLOWER.decode(attack.as_bytes()).expect("hex");
     add_one(cases, "19 bytes that make Automerge 0.12 panic", "actor", &attack);
     add_one(cases, "start 0", "not-a-change", &changed(|chunk| chunk.start = 0));
-    add_one(cases, "start 2^32", "not-a-change", &changed(|chunk| chunk.start = 1 << 32));
+    add_one(cases, "start 2^32", "counter", &changed(|chunk| chunk.start = 1 << 32));
     add_one(
         cases,
         "a message of no UTF-8",

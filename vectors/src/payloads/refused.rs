@@ -63,6 +63,9 @@ fn headers(cases: &mut Cases) {
     );
     let short = ActorId::from([7; 32]);
     add_one(cases, "an actor of 32 bytes", "actor", ExpandedChange { actor_id: short, ..good() });
+    for (name, time) in [("a time too late", (1 << 54) + 1), ("a time too early", -(1 << 54) - 1)] {
+        add_one(cases, name, "time", ExpandedChange { time, ..good() });
+    }
     let message = Some("hello".to_owned());
     add_one(cases, "a message", "message", ExpandedChange { message, ..good() });
     let message = Some("x".repeat(200));
@@ -171,6 +174,7 @@ fn operations(cases: &mut Cases) {
     let maps = |count: u64| {
         let mut maps = vec![make(Some(id(1, 1)), "m", &[])];
         maps.extend((3..2 + count).map(|counter| make(Some(id(counter, 1)), "m", &[])));
+        maps.push(put(id(1, 1), "text", "x".repeat(500), &[]));
         one().change(1, &[], maps)
     };
     add_one(cases, "maps 9 deep", "depth", maps(8));

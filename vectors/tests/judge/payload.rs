@@ -71,7 +71,7 @@ pub(crate) fn kinds() -> Vec<String> {
     use Refusal::{
         Action, Actor, Columns, Counter, Dependencies, Depth, Empty, EntityId, ExtraBytes,
         Inflated, Integer, Message, NotAChange, NotCanonical, Operations, Predecessors, Profile,
-        RecordChanged, RecordId, Reference, Sequence, Truncated,
+        RecordChanged, RecordId, Reference, Sequence, Time, Truncated,
     };
     let all = [
         Truncated,
@@ -83,6 +83,7 @@ pub(crate) fn kinds() -> Vec<String> {
         Columns,
         Operations,
         Inflated,
+        Time,
         Action,
         Actor,
         Sequence,
@@ -100,10 +101,9 @@ pub(crate) fn kinds() -> Vec<String> {
     // A new kind is a new case above, and two in `payloads.json`.
     let name = |refusal: &Refusal| match refusal {
         Truncated | Integer | NotAChange | NotCanonical | Message | ExtraBytes | Columns
-        | Operations | Inflated | Action | Actor | Sequence | Dependencies | Empty | Counter
-        | Profile | Depth | EntityId | Reference | Predecessors | RecordId | RecordChanged => {
-            serde_json::to_value(refusal)
-        }
+        | Operations | Inflated | Time | Action | Actor | Sequence | Dependencies | Empty
+        | Counter | Profile | Depth | EntityId | Reference | Predecessors | RecordId
+        | RecordChanged => serde_json::to_value(refusal),
     };
     all.iter().map(|refusal| name(refusal).unwrap().as_str().unwrap().to_owned()).collect()
 }

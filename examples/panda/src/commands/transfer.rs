@@ -22,6 +22,8 @@ use crate::{
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often a steward looks whether the time of a draw has come.
+const LOOK: Duration = Duration::from_secs(15);
 /// Peers served at once; more have to wait until one has gone.
 const LINKS: usize = 64;
 
@@ -47,6 +49,7 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
             );
         }
         let mut links = JoinSet::new();
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
@@ -65,6 +68,11 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
                 },
                 Some(_) = links.join_next(), if !links.is_empty() => {}
                 Some(()) = changes.next(), if args.steward => {
+                    if node.with(|replica| replica.may_decide()) {
+                        decide(&node, steward, out);
+                    }
+                }
+                _ = look.tick(), if args.steward => {
                     if node.with(|replica| replica.may_decide()) {
                         decide(&node, steward, out);
                     }
@@ -143,7 +151,12 @@ pub(crate) fn steward(app: App) -> Result<()> {
         decide(&node, steward, out);
         out.note("The steward waits. While it runs alone nothing arrives: `panda serve --steward` does both.");
         let watch = async {
-            while changes.next().await.is_some() {
+            let mut look = tokio::time::interval(LOOK);
+            loop {
+                tokio::select! {
+                    changed = changes.next() => if changed.is_none() { return },
+                    _ = look.tick() => {}
+                }
                 decide(&node, steward, out);
             }
         };

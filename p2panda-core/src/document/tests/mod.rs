@@ -8,13 +8,17 @@ use automerge::{
     legacy::{ElementId, Key, ObjectId, Op, OpId, OpType},
 };
 
-use super::{Content, Document, Draft, Outcome, Refusal, gate::actor};
+use super::{
+    Content, Document, Draft, Outcome, Refusal,
+    gate::{self, Known, actor},
+};
 use crate::{
     id::{Incarnation, LocalId, UserId},
     schema::{Instant, Value},
 };
 
 mod attacks;
+mod chunk;
 pub(crate) mod faults;
 mod history;
 mod merging;

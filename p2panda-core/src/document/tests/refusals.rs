@@ -152,8 +152,15 @@ fn nesting_ends_at_depth_eight() {
             insert: false,
         })
         .collect();
+    let pays = Op {
+        action: OpType::Put(ScalarValue::Str("t".repeat(400).into())),
+        key: Key::Map("pays".into()),
+        pred: vec![].into(),
+        ..retitle()
+    };
+    change.operations.push(pays);
     refused(change.clone(), Refusal::Depth);
-    change.operations.pop();
+    change.operations.remove(7);
     let (mut document, _) = document();
     assert!(matches!(document.offer(A, 1, &encoded(change)), Outcome::Valid(_)));
 }

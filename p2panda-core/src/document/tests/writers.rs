@@ -98,7 +98,7 @@ fn forged(device: &Device, operations: Vec<Op>) -> Vec<u8> {
         hash: None,
         seq: document.length(&device.incarnation) + 1,
         start_op: NonZeroU64::new(u64::from(past.max_op) + 1).unwrap(),
-        time: i64::MAX,
+        time: i64::MAX / 1000,
         message: None,
         deps,
         extra_bytes: vec![],
