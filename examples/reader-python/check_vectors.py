@@ -13,6 +13,7 @@ import records
 from archive import Archive
 from cbor import Refused
 from document import Document, Waiting
+from read import Festival
 
 HERE = pathlib.Path(__file__).parent
 
@@ -193,6 +194,13 @@ def value_json(value):
     return {kind: content.hex() if kind == "bytes" else content}
 
 
+def amended(_, case):
+    found = Festival(Archive.read(io.BytesIO(bytes.fromhex(case["bytes"]))))
+    for entity, expected in case["entities"].items():
+        fields = found.entities.get(entity)
+        same(fields and {name: value_json(value) for name, value in fields.items()}, expected)
+
+
 def archives(_, case):
     found = Archive.read(io.BytesIO(bytes.fromhex(case["bytes"])))
     same(found.ends, case.get("ends"))
@@ -217,6 +225,7 @@ TOPICS = {
     "records": record_values,
     "entities": entities,
     "archives": archives,
+    "amendments": amended,
 }
 
 

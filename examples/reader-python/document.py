@@ -1,5 +1,6 @@
 """What a document takes, and what it amounts to (SPEC.md, sections 6.2 and 7)."""
 
+import amendments
 from cbor import Refused
 from change import DELETE, MAKE, PUT, Change
 from names import local_id, record_id
@@ -175,6 +176,32 @@ class Document:
                 if standing:
                     found[key] = self._fields(standing)
         return found
+
+    def amendments(self, local):
+        """What a user amends in the map `amended` of an entity: name to counter and value."""
+        maps = self._maps((map_id, "amended") for map_id in self._standing((None, local)))
+        found = {}
+        for map_id, name in self.places:
+            if map_id not in maps:
+                continue
+            for counter, actor in self._standing((map_id, name)):
+                op = self.operations[(counter, actor)][0]
+                try:
+                    content = op.value[1] if op.action == PUT and op.value[0] == "bytes" else b""
+                    amendment = amendments.read(content)
+                except Refused:
+                    continue
+                rank = (amendment[0], actor, content)
+                if name not in found or rank > found[name][0]:
+                    found[name] = (rank, amendment)
+        return {name: amendment for name, (_, amendment) in found.items()}
+
+    def _maps(self, places):
+        """The maps that are read as one at some places; none where a scalar wins."""
+        standing = {identifier for place in places for identifier in self._standing(place)}
+        if not standing or self.operations[max(standing)][0].action != MAKE:
+            return set()
+        return {found for found in standing if self.operations[found][0].action == MAKE}
 
     def _fields(self, maps):
         """Several maps read as one."""

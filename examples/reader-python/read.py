@@ -10,6 +10,7 @@ import json
 import sys
 import zoneinfo
 
+import amendments
 import records
 from archive import Archive
 from cbor import Refused
@@ -28,6 +29,7 @@ class Festival:
         self.users = {}  # document's id as text -> its user
         self.stopped = []  # logs that stand still, and why
         self.malformed = []  # entities that cannot be read, and why
+        contents = {}  # by document's id
         for document in archive.documents.values():
             logs = {
                 incarnation: log.payloads
@@ -37,14 +39,29 @@ class Festival:
             name = to_text(document.id)
             self.users[name] = document.user
             content, stopped = build(document.user, logs)
+            contents[document.id] = content
             self.stopped += [(name, to_text(log), why) for log, why in sorted(stopped.items())]
-            for local, fields in content.entities().items():
-                self.entities[f"{name}/{local}"] = fields
             for local, (data, _, _, _) in content.records().items():
                 try:
                     self.records[f"{name}/{local}"] = records.record(data)
                 except Refused:
                     pass  # kept, but it means nothing to this reader
+
+        for document in archive.documents.values():
+            for local, fields in contents[document.id].entities().items():
+                shown = self._amended(document, local, fields, contents)
+                self.entities[f"{to_text(document.id)}/{local}"] = shown
+
+    @staticmethod
+    def _amended(document, local, fields, contents):
+        others = []
+        for user in amendments.editors(fields, document.user):
+            theirs = contents.get(amendments.document_of(document.festival, user, document.id))
+            entity = theirs.entities().get(local) if theirs else None
+            if entity and entity.get("kind") == ("text", "amendment"):
+                others.append((user, theirs.amendments(local)))
+        own = contents[document.id].amendments(local)
+        return amendments.merged(fields, document.user, own, others)
 
     def title(self, founder_document):
         fields = self.entities.get(f"{founder_document}/festival", {})
@@ -67,10 +84,11 @@ class Festival:
                 events.append((starts, from_text(document), local, name, event))
         return [(name, event) for _, _, _, name, event in sorted(events, key=lambda event: event[:3])]
 
-    def places(self, event):
-        """Titles of what the event's owner asked for and did not withdraw, first claims first."""
-        host = self.users[event.split("/")[0]]
+    def places(self, event, editors):
+        """Titles of what the event's owner and editors asked for and did not withdraw, first
+        claims first."""
         author = lambda name: self.users[name.split("/")[0]]
+        hosts = {author(event), *(from_text(user) for user in editors)}
         withdrawn = {
             (fields["request"], author(name))
             for name, (kind, fields) in self.records.items()
@@ -78,9 +96,9 @@ class Festival:
         }
         asked = []
         for name, (kind, fields) in self.records.items():
-            if kind == "request" and fields["terms"]["event"] == event and author(name) == host:
+            if kind == "request" and fields["terms"]["event"] == event and author(name) in hosts:
                 resource = fields["terms"]["resource"]
-                if (name, host) not in withdrawn and resource.split("/")[0] in self.users:
+                if (name, author(name)) not in withdrawn and resource.split("/")[0] in self.users:
                     asked.append((fields["claimed"], name, resource))
         resources = dict.fromkeys(resource for _, _, resource in sorted(asked))
         return [self._title_of(resource) for resource in resources]
@@ -201,7 +219,7 @@ def print_json(archive, festival, schedule):
                 "starts": written(event["starts"], event["zone"]),
                 "ends": written(event["ends"], event["zone"]),
                 "zone": event["zone"],
-                "places": festival.places(name),
+                "places": festival.places(name, event["editors"]),
             }
             for name, event in schedule
             if not event["cancelled"]
@@ -225,7 +243,7 @@ def print_text(archive, festival, schedule):
             day = starts.date()
             print(f"\n{day:%A, %Y-%m-%d}")
         cancelled = " (cancelled)" if event["cancelled"] else ""
-        places = ", ".join(map(plain, festival.places(name)))
+        places = ", ".join(map(plain, festival.places(name, event["editors"])))
         print(f"  {starts:%H:%M}-{ends:%H:%M}  {plain(event['title'])}{cancelled}  {places}".rstrip())
     for place, why in archive.refused:
         print(f"refused at byte {place}: {why}")

@@ -8,6 +8,7 @@ fn main() -> io::Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     let bed = Bed::new();
     save(&seeds.join("segment"), bed.seeds())?;
+    save(&seeds.join("payload"), bed.payload_seeds())?;
     save(&seeds.join("archive"), bed.archive_seeds())?;
     save(&seeds.join("hostile"), fuzz::hostile::seeds(bed.payloads()))?;
     save(&seeds.join("codec"), fuzz::codec::seeds(&bed))?;

@@ -28,6 +28,12 @@ pub fn join(payloads: &[Vec<u8>]) -> Vec<u8> {
     data
 }
 
+/// The hash of a whole chunk.
+#[cfg(fuzzing)]
+pub(crate) fn hash(payload: &[u8]) -> Option<[u8; 32]> {
+    payload.get(8..).map(|chunk| Sha256::digest(chunk).into())
+}
+
 /// Puts an incarnation of a user in the place of a chunk's author, where there is one.
 pub(crate) fn adopt(payload: &mut [u8], user: &UserId, incarnation: &Incarnation) {
     let length = payload.iter().skip(9).take(9).position(|byte| byte & 0x80 == 0);

@@ -21,6 +21,8 @@ const HEADER: usize = 512;
 pub struct Stored {
     bed: Bed,
     good: Vec<u8>,
+    /// Emptied before each copy: a store leaves a small file beside its own.
+    folder: PathBuf,
     copy: PathBuf,
 }
 
@@ -38,8 +40,10 @@ impl Stored {
     #[must_use]
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let path = folder.join(format!("p2panda-fuzz-{}.redb", std::process::id()));
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = base.join(format!("p2panda-fuzz-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a place for files");
+        let path = folder.join("store.redb");
         let bed = Bed::new();
         let store = RedbStore::open(&path).expect("a new store");
         let mut replica = Self::open(store).expect("an empty store");
@@ -48,8 +52,8 @@ impl Stored {
         replica.import(&mut &file[..]).expect("a good archive");
         replica.close(&mut ChaCha20Rng::seed_from_u64(1)).expect("a good disk");
         let good = fs::read(&path).expect("the file");
-        fs::remove_file(&path).expect("the file");
-        Self { bed, good, copy: path }
+        fs::remove_dir_all(&folder).expect("the folder");
+        Self { bed, good, folder, copy: path }
     }
 
     fn open(store: RedbStore) -> Option<Replica> {
@@ -79,9 +83,10 @@ impl Stored {
                 _ => bytes.truncate(length - place % length),
             }
         }
+        fs::create_dir_all(&self.folder).expect("a place for files");
         fs::write(&self.copy, &bytes).expect("a place for the copy");
         self.use_it();
-        let _ = fs::remove_file(&self.copy);
+        fs::remove_dir_all(&self.folder).expect("the folder");
     }
 
     /// Whatever is still there can be read, written and handed on, or says why not.

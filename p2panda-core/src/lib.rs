@@ -41,6 +41,9 @@ pub mod archive;
 pub mod codec;
 mod document;
 mod festival;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod id;
 mod identity;

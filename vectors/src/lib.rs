@@ -4,6 +4,7 @@
 //! verdict of each case is written down here by hand; `tests/` holds the implementation to it, and
 //! `examples/reader-python` a second implementation, made from the specification alone.
 
+mod amendments;
 mod archives;
 mod cbor;
 pub mod chunk;
@@ -50,6 +51,7 @@ pub fn topics() -> Vec<Topic> {
         records::topic(),
         entities::topic(),
         archives::topic(),
+        amendments::topic(),
     ]
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 type Judge = fn(&Value, &Value) -> Result<(), String>;
 
 /// Every topic, with what judges a case of it: the file and the case are given.
-const TOPICS: [(&str, Judge); 13] = [
+const TOPICS: [(&str, Judge); 14] = [
     ("ids", judge::plain::id),
     ("cbor", judge::plain::cbor),
     ("hashes", judge::plain::hash),
@@ -29,6 +29,7 @@ const TOPICS: [(&str, Judge); 13] = [
     ("records", judge::plain::record),
     ("entities", judge::payload::entities),
     ("archives", judge::signed::archive),
+    ("amendments", judge::payload::amended),
 ];
 
 fn read(name: &str) -> String {

@@ -177,6 +177,20 @@ fn check(bed: &Bed, case: &Value) -> Result<(), String> {
     same(seen >= expected.len(), true)
 }
 
+pub(crate) fn amended(_: &Value, case: &Value) -> Result<(), String> {
+    let store = Box::new(MemoryStore::new());
+    let reader = Identity::from_secret(&[98; 32]);
+    let mut replica = Replica::open(store, reader, Box::new(NoResume)).unwrap();
+    let imported = replica.import(&mut &bytes(&case["bytes"])[..]).unwrap();
+    same(imported.refusals, 0)?;
+    let view = replica.view(imported.festival.unwrap());
+    for (id, expected) in case["entities"].as_object().unwrap() {
+        let fields = view.fields(&id.parse().unwrap()).unwrap();
+        same(&fields.as_ref().map_or(Value::Null, json_fields), expected)?;
+    }
+    Ok(())
+}
+
 fn json_fields(fields: &Fields) -> Value {
     fields.iter().map(|(name, field)| (name.clone(), json_field(field))).collect()
 }
