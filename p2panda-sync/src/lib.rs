@@ -74,7 +74,15 @@ mod wire;
 pub use error::{Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
-pub use transport::{MemoryTransport, Transport, memory};
 #[cfg(feature = "tcp")]
-pub use transport::{TcpTransport, TokioClock};
+pub use transport::TcpTransport;
+#[cfg(feature = "tokio")]
+pub use transport::TokioClock;
+#[cfg(all(feature = "noise", feature = "tokio"))]
+pub use transport::{ByteStream, NoiseTcp};
+#[cfg(feature = "noise")]
+pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
+pub use transport::{MemoryTransport, Transport, memory};
+#[cfg(feature = "websocket")]
+pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;
