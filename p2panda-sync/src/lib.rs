@@ -78,6 +78,8 @@ pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use transport::TcpTransport;
 #[cfg(feature = "tokio")]
 pub use transport::TokioClock;
+#[cfg(feature = "lan")]
+pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 #[cfg(all(feature = "noise", feature = "tokio"))]
 pub use transport::{ByteStream, NoiseTcp};
 #[cfg(feature = "noise")]

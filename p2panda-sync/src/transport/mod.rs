@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tokio")]
 mod clock;
+#[cfg(feature = "lan")]
+mod lan;
 mod memory;
 #[cfg(feature = "noise")]
 mod noise;
@@ -19,6 +21,8 @@ use futures::{Sink, Stream};
 
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
+#[cfg(feature = "lan")]
+pub use lan::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use memory::{MemoryTransport, memory};
 #[cfg(feature = "noise")]
 pub use noise::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
