@@ -12,6 +12,7 @@ mod request;
 mod resource;
 pub(crate) mod schedule;
 pub(crate) mod steward;
+pub(crate) mod sync;
 pub(crate) mod transfer;
 
 use anyhow::{Result, bail};
