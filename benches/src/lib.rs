@@ -3,7 +3,9 @@
 //! (`cargo run --release -p benches --bin ratios`).
 
 mod festival;
+mod links;
 mod log;
 
 pub use festival::Programme;
+pub use links::Links;
 pub use log::OneLog;

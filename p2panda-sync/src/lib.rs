@@ -58,10 +58,18 @@
 //! |---|---|
 //! | [`Node`] | a replica, its links, its wake-ups |
 //! | [`Session`] | one exchange: the contract between it and its driver stands on the type |
-//! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
+//! | [`Transport`] | frames to and from a peer: [`memory`], and what the features bring |
 //! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
 //!
-//! The feature `tcp` brings tokio along; nothing else here knows an async runtime.
+//! | feature | brings |
+//! |---|---|
+//! | `noise` | `NoiseTransport`: encrypted and authenticated links over any transport |
+//! | `tokio` | `TokioClock`; with `noise`, `NoiseTcp` and links over any stream of bytes |
+//! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
+//! | `lan` | `Announcement` and `LanSearch`: peers in the local network, by multicast DNS |
+//! | `tcp` | `TcpTransport`: plain TCP, for tests alone |
+//!
+//! None is on by default. Nothing but the transports knows an async runtime.
 
 mod driver;
 mod error;

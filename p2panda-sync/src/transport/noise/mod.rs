@@ -50,6 +50,15 @@ pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// device from another. Whoever cuts the connection between two frames ends the stream as the peer
 /// could have; that a session had an end is said inside it.
 ///
+/// # Bytes
+///
+/// `Noise_XX_25519_ChaChaPoly_BLAKE2s` with the prologue `p2panda 1 link` and no payloads: 32, 96
+/// and 64 bytes, the opener first; it may send its first frame along with the third. Then each
+/// message is encrypted from a piece of a frame and one byte behind it: 1 where more pieces of the
+/// frame follow, and then the piece has 65,518 bytes; else 0. After every 1,024 messages of a
+/// direction its key is changed (`Rekey`; the nonce goes on). Over a stream of bytes each message
+/// stands behind its length in two bytes, big endian; over WebSocket it is a binary message.
+///
 /// ```
 /// use futures::{SinkExt as _, StreamExt as _, executor::block_on, future::try_join};
 /// use p2panda_core::LinkEnd;
