@@ -13,6 +13,7 @@ use p2panda_sync::{LinkError, LinkKey, MAX_FRAME, Node, NoiseWebSocket, TokioClo
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -99,6 +100,14 @@ async fn bare(address: &str) -> WebSocketStream<TcpStream> {
     client_async(format!("ws://{address}/"), stream).await.unwrap().0
 }
 
+/// A link that is being accepted.
+async fn serving(listener: &TcpListener) -> JoinHandle<Result<(), LinkError>> {
+    let (stream, _) = listener.accept().await.unwrap();
+    tokio::spawn(
+        async move { NoiseWebSocket::accept(stream, &key(2), &mut rng(20)).await.map(|_| ()) },
+    )
+}
+
 #[tokio::test]
 async fn who_speaks_no_websocket_or_no_encryption_is_dropped() {
     let (listener, address) = listen().await;
@@ -129,12 +138,7 @@ async fn who_speaks_no_websocket_or_no_encryption_is_dropped() {
         ("a frame of no kind", vec![frame(Data::Reserved(5), true, Vec::new())]),
     ];
     for (what, messages) in attacks {
-        let (mut socket, link) = tokio::join!(bare(&address), async {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                NoiseWebSocket::accept(stream, &key(2), &mut rng(20)).await.map(|_| ())
-            })
-        });
+        let (mut socket, link) = tokio::join!(bare(&address), serving(&listener));
         for message in messages {
             socket.send(message).await.ok();
         }
@@ -146,10 +150,7 @@ async fn who_speaks_no_websocket_or_no_encryption_is_dropped() {
 #[tokio::test]
 async fn pings_do_not_keep_others_waiting() {
     let (listener, address) = listen().await;
-    let (socket, link) = tokio::join!(bare(&address), async {
-        let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(async move { NoiseWebSocket::accept(stream, &key(2), &mut rng(20)).await })
-    });
+    let (socket, link) = tokio::join!(bare(&address), serving(&listener));
     let (mut sink, mut stream) = socket.split();
     let pinging =
         tokio::spawn(async move { while sink.send(Message::Ping(Bytes::new())).await.is_ok() {} });

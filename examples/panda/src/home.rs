@@ -22,9 +22,6 @@ const LINK_KEY: &str = "link-key";
 const STORE: &str = "store.redb";
 /// When the steward last ran here, in milliseconds since 1970.
 const STEWARD: &str = "steward";
-/// There as soon as this device may promise resources: its key was made here, or it has met others
-/// since the key came. Else it might promise a second time what another device of the user has
-/// promised.
 
 /// A home folder, which need not exist yet.
 #[derive(Clone, Debug)]

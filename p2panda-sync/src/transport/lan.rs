@@ -240,8 +240,11 @@ mod tests {
             reachable(&told.iter().cloned().collect(), port, &interfaces())
         };
         let near = told([151, 217, 15, 9], 2);
-        assert_eq!(answer(&[near.clone()], 7420), ["151.217.15.9:7420".parse().expect("one")]);
-        assert!(answer(&[near], 0).is_empty());
+        assert_eq!(
+            answer(std::slice::from_ref(&near), 7420),
+            ["151.217.15.9:7420".parse().expect("one")]
+        );
+        assert!(answer(std::slice::from_ref(&near), 0).is_empty());
         for (ip, index, what) in [
             ([8, 8, 8, 8], 2, "elsewhere"),
             ([151, 217, 16, 9], 2, "the network next door"),

@@ -4,7 +4,6 @@ mod handshake;
 mod key;
 mod sealing;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may")]
 mod tests;
 
 use std::{

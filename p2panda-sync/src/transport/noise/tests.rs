@@ -241,7 +241,8 @@ fn frames_of_every_size_arrive_whole() {
 
 #[test]
 fn a_message_counts_once_in_its_place_and_unchanged() {
-    let attacks: [(&str, fn(&mut Vec<Vec<u8>>)); 6] = [
+    type Attack = fn(&mut Vec<Vec<u8>>);
+    let attacks: [(&str, Attack); 6] = [
         ("changed", |messages| messages[1][0] ^= 1),
         ("cut short", |messages| messages[1].truncate(18)),
         ("without a tag", |messages| messages[1].truncate(15)),
