@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Let others sync with this home, until ctrl-c
     Serve(ServeArgs),
-    /// Exchange everything with a peer, once
+    /// Exchange everything with a peer, or with all in the local network, once
     Sync(SyncArgs),
     /// What is held and does not count or show, and why: refused, waiting and cut logs, what cannot
     /// be read, blocked users
@@ -458,6 +458,13 @@ pub(crate) struct ServeArgs {
     /// Where to listen, as in 0.0.0.0:7420; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
     pub(crate) listen: String,
+    /// Listen for WebSocket connections too, as in 0.0.0.0:7421
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) websocket: Option<String>,
+    /// Do not tell the local network that you are here. What it is told is a random name and the
+    /// address: no festival, and not who you are
+    #[arg(long)]
+    pub(crate) no_lan: bool,
     /// Decide for your first-come resources as requests come in
     #[arg(long)]
     pub(crate) steward: bool,
@@ -465,8 +472,12 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// Where the peer listens, as in 192.168.1.7:7420
-    pub(crate) address: String,
+    /// Where the peer listens, as in 192.168.1.7:7420 or ws://192.168.1.7:7421
+    #[arg(required_unless_present = "lan")]
+    pub(crate) address: Option<String>,
+    /// Exchange everything with all that serve in the local network
+    #[arg(long, conflicts_with = "address")]
+    pub(crate) lan: bool,
 }
 
 #[derive(Debug, Args)]

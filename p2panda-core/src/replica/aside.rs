@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec,
-    document::Document,
     hash::{Domain, hash},
     id::{DocumentId, LogId},
     replica::{Replica, damaged, materialise::Halt},
