@@ -61,13 +61,16 @@
 //! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
 //! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
 //!
-//! The feature `tcp` brings tokio along; nothing else here knows an async runtime.
+//! The feature `tcp` brings tokio along; nothing else here knows an async runtime. The feature `sim`
+//! brings a simulator of whole networks, for tests.
 
 mod driver;
 mod error;
 mod node;
 mod reconcile;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod transport;
 mod wire;
 

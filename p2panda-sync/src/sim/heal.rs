@@ -1,0 +1,167 @@
+//! The second phase: the network is healed, nobody writes, and everybody has to come to the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    PeerId, Traffic,
+    oracle::{logs_hash, view_hash},
+    world::{Broken, World},
+};
+
+/// How long one round may take.
+const MAX_ROUND: Duration = Duration::from_secs(1200);
+
+/// How the healing went.
+pub(super) struct Healed {
+    pub(super) at: Duration,
+    pub(super) rounds: u32,
+    pub(super) allowed: u32,
+    pub(super) before: Traffic,
+}
+
+impl Traffic {
+    /// What was added since.
+    pub(super) const fn since(&self, before: &Self) -> Self {
+        Self {
+            bytes: self.bytes - before.bytes,
+            frames: self.frames - before.frames,
+            connections: self.connections - before.connections,
+            completed: self.completed - before.completed,
+            interrupted: self.interrupted - before.interrupted,
+            blamed: self.blamed - before.blamed,
+        }
+    }
+}
+
+impl World<'_> {
+    /// Everything is mended and everybody there; round by round, all links are used once.
+    pub(super) fn heal(&mut self) -> Result<Healed, Broken> {
+        self.note(b'h', (0, 0), &[]);
+        self.forget_all();
+        self.connections.clear();
+        self.cuts.clear();
+        self.is_healed = true;
+        for wire in &mut self.wires {
+            wire.connection = None;
+        }
+        for n in 0..self.devices.len() {
+            self.devices[n].disarm();
+            self.switch_on(PeerId(n))?;
+            self.devices[n].blamed.clear();
+        }
+        self.check_touched()?;
+        self.sample()?;
+        let before = self.traffic;
+        let groups: Vec<_> = (0..self.festivals.len())
+            .flat_map(|number| self.components(number).into_iter().map(move |c| (number, c)))
+            .collect();
+        let widest = groups.iter().map(|(number, group)| self.diameter(*number, group)).max();
+        let allowed = widest.unwrap_or_default() + 1;
+        let mut rounds = 0;
+        let mut at = self.now;
+        while let Some(apart) = self.still_apart(&groups)? {
+            if rounds == allowed {
+                return Err(format!("after {rounds} rounds without any loss, {apart}"));
+            }
+            rounds += 1;
+            self.round()?;
+            at = self.now;
+        }
+        Ok(Healed { at, rounds, allowed, before })
+    }
+
+    /// Uses every link once, and waits for the honest peers to be done.
+    fn round(&mut self) -> Result<(), Broken> {
+        let end = self.now + MAX_ROUND;
+        for wire in 0..self.wires.len() {
+            let (from, to) = (self.wires[wire].from, self.wires[wire].to);
+            self.dial(wire, from, to, false);
+        }
+        let honest: Vec<bool> = self.devices.iter().map(|device| device.is_honest()).collect();
+        let busy = |world: &Self| {
+            world.connections.values().any(|one| one.is_between(|peer| honest[peer.0]))
+        };
+        while busy(self) {
+            if !self.next_before(end)? {
+                return Err("a session between honest peers does not end".to_owned());
+            }
+        }
+        self.sample()
+    }
+
+    /// What is not the same yet among peers that should hold the same.
+    fn still_apart(&self, groups: &[(usize, Vec<PeerId>)]) -> Result<Option<String>, Broken> {
+        let but = self.left_out();
+        for (number, group) in groups {
+            let festival = self.festival_ids[*number];
+            let hashes = |peer: PeerId| {
+                let replica = self.devices[peer.0].replica.as_ref().ok_or("a peer is off")?;
+                let logs = logs_hash(replica, festival, &but)?;
+                Ok::<_, Broken>((logs, view_hash(replica, festival, &but)?))
+            };
+            let Some((first, others)) = group.split_first() else { continue };
+            let expected = hashes(*first)?;
+            for peer in others {
+                let found = hashes(*peer)?;
+                if found != expected {
+                    let what = if found.0 == expected.0 { "views" } else { "logs" };
+                    return Ok(Some(format!(
+                        "peers {} and {} hold other {what} of festival {number}",
+                        first.0, peer.0
+                    )));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The honest peers that follow a festival, in groups that are linked through each other.
+    pub(super) fn components(&self, number: usize) -> Vec<Vec<PeerId>> {
+        let mut left: BTreeSet<PeerId> = (0..self.devices.len())
+            .map(PeerId)
+            .filter(|peer| self.devices[peer.0].is_honest() && self.follows(*peer, number))
+            .collect();
+        let mut groups = Vec::new();
+        while let Some(first) = left.pop_first() {
+            let group: Vec<_> = self.distances(number, first).into_keys().collect();
+            left.retain(|peer| !group.contains(peer));
+            groups.push(group);
+        }
+        groups
+    }
+
+    /// How many links lie between the two peers of a group that are farthest apart.
+    fn diameter(&self, number: usize, group: &[PeerId]) -> u32 {
+        let farthest = |peer: &PeerId| self.distances(number, *peer).into_values().max();
+        group.iter().filter_map(farthest).max().unwrap_or_default()
+    }
+
+    /// How many links away the honest followers of a festival are that can be reached.
+    fn distances(&self, number: usize, from: PeerId) -> BTreeMap<PeerId, u32> {
+        let mut distances = BTreeMap::from([(from, 0)]);
+        let mut next = vec![from];
+        while !next.is_empty() {
+            let mut found = Vec::new();
+            for peer in next {
+                let distance = distances.get(&peer).map_or(0, |distance| distance + 1);
+                for wire in &self.wires {
+                    let other = match peer {
+                        _ if wire.from == peer => wire.to,
+                        _ if wire.to == peer => wire.from,
+                        _ => continue,
+                    };
+                    let counts = self.devices[other.0].is_honest() && self.follows(other, number);
+                    if counts && !distances.contains_key(&other) {
+                        distances.insert(other, distance);
+                        found.push(other);
+                    }
+                }
+            }
+            next = found;
+        }
+        distances
+    }
+}
