@@ -143,6 +143,7 @@ impl World<'_> {
         let (peer, other) = (connection.ends[side].peer, connection.ends[1 - side].peer);
         self.note(b'f', (peer.0, other.0), &frame);
         if let Some(cost) = self.costs.get_mut(&other) {
+            cost.frames_received += 1;
             cost.bytes_received += frame.len() as u64;
         }
         self.queue_pump(id, 1 - side, self.now);
@@ -227,9 +228,16 @@ impl World<'_> {
             let result = match driver {
                 Driver::Honest(session) => session.poll(clock, replica),
                 Driver::Hostile(adversary) => {
-                    adversary.poll(clock, replica, &self.tapes[peer.0], &mut self.random)
+                    let disk = adversary.forges().then(|| device.disk.clone());
+                    let Some(replica) = device.shown_to(other) else { return Ok(()) };
+                    disk.iter().for_each(|disk| disk.lie(true));
+                    let tape = &self.tapes[peer.0];
+                    let output = adversary.poll(clock, replica, tape, &mut self.random);
+                    disk.iter().for_each(|disk| disk.lie(false));
+                    output
                 }
             };
+            let Some(replica) = device.shown_to(other) else { return Ok(()) };
             let changed = replica.log_cursor() != before;
             if changed {
                 self.replica_changed(peer, Some(id));

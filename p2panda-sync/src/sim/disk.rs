@@ -26,7 +26,7 @@ struct Inner {
     /// The power fails instead of this step.
     fuse: Option<u64>,
     is_off: bool,
-    /// Entries read come out changed, from here on.
+    /// Entries that are read come out changed.
     lies: bool,
 }
 
@@ -82,9 +82,9 @@ impl Disk {
         self.lock().steps
     }
 
-    /// Gives out changed entries from here on, as a peer does that serves what nobody signed.
-    pub(crate) fn lie(&self) {
-        self.lock().lies = true;
+    /// Whether entries come out changed from here on, as with a peer that serves what nobody signed.
+    pub(crate) fn lie(&self, lies: bool) {
+        self.lock().lies = lies;
     }
 
     /// Bytes of keys and values, by table.

@@ -118,13 +118,10 @@ impl World<'_> {
                     flood(replica, festival, all, &mut self.random).map_err(|e| e.to_string())?;
                 }
             }
+            // What it wrote itself is what the others lack for certain.
             Hostile::Forge => {
-                // What it wrote itself it can always offer; what it changed of that nobody signed.
                 if let Some(replica) = &mut device.replica {
-                    drop(write(replica, format!("forged.{turns}"), &mut self.random));
-                }
-                if turns == 2 {
-                    device.disk.lie();
+                    write(replica, format!("forged.{turns}"), &mut self.random)?;
                 }
             }
             _ => {}

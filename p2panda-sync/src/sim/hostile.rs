@@ -72,12 +72,6 @@ impl Hostile {
             Self::Flood { .. } => "flood",
         }
     }
-
-    /// Whether an honest peer that meets it often has to find it out and drop it.
-    #[must_use]
-    pub const fn breaks_the_protocol(self) -> bool {
-        matches!(self, Self::Garbage | Self::Mutate | Self::Forge)
-    }
 }
 
 /// The most frames of random bytes that one connection is worth.
@@ -112,6 +106,11 @@ impl Adversary {
     /// Whether it takes what arrives.
     pub(crate) const fn reads(&self) -> bool {
         !matches!(self.how, Hostile::Stall { after } if self.read >= after)
+    }
+
+    /// Whether what it serves comes from a store that lies.
+    pub(crate) fn forges(&self) -> bool {
+        self.how == Hostile::Forge
     }
 
     pub(crate) fn handle(
@@ -165,8 +164,10 @@ impl Adversary {
             Hostile::Drip if now < self.next => Ok(None),
             Hostile::Drip => {
                 let output = self.session.poll(now, replica)?;
-                if matches!(output, Some(Output::Send(_))) {
-                    self.next = now + PATIENCE - Duration::from_secs(3);
+                match output {
+                    Some(Output::Send(_)) => self.next = now + PATIENCE - Duration::from_secs(3),
+                    None => self.next = now + Duration::from_secs(1),
+                    Some(_) => {}
                 }
                 Ok(output)
             }

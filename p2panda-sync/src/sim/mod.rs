@@ -39,6 +39,8 @@
 //! assert_eq!(scenario.run(7, &mut Planning).unwrap(), summary);
 //! ```
 //!
+//! [`named`] has scenarios that are ready to be played: camps, a congress, a city, a siege.
+//!
 //! # What is checked
 //!
 //! In any scenario, without an application's doing:
@@ -51,8 +53,8 @@
 //!   same view of it within as many rounds as there are links between them, and one more.
 //! - in the end: that is what a naive exchange of everything comes to; nothing is lost that an
 //!   honest author had written durably; stores hold no more than a fixed factor of the entries
-//!   accepted; hostile peers that break the protocol were blamed, and none held a connection, or
-//!   was sent anything, beyond its bounds.
+//!   accepted; who sends random bytes was blamed, who stalls was given up in time, and no hostile
+//!   peer was sent more than everything a few times over for each connection.
 //!
 //! What an application checks beyond that is its [`App::check`].
 
@@ -65,6 +67,7 @@ mod events;
 mod heal;
 mod hostile;
 mod link;
+pub mod named;
 mod oracle;
 mod peer;
 mod random;

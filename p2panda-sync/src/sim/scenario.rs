@@ -85,6 +85,7 @@ pub struct Scenario {
     pub(crate) sample_every: Duration,
     pub(crate) check_every: u32,
     pub(crate) proves_forks: bool,
+    pub(crate) told: bool,
     command: String,
 }
 
@@ -103,6 +104,7 @@ impl Scenario {
             sample_every: Duration::from_secs(10),
             check_every: 1,
             proves_forks: false,
+            told: false,
             command: "run the scenario with seed {seed}".to_owned(),
         }
     }
@@ -163,6 +165,13 @@ impl Scenario {
     /// equal; that they harm nobody else's is checked in any case.
     pub const fn proving_forks(&mut self, proves: bool) {
         self.proves_forks = proves;
+    }
+
+    /// Tells every event on standard error while it is played: when; `o`pened, `f`rame arrived,
+    /// `e`vent of a session, `x` ended, `a` turn, `c`hange, `p`ower lost, `h`ealed; whose, and with
+    /// whom; and what.
+    pub const fn told(&mut self, told: bool) {
+        self.told = told;
     }
 
     /// The command that plays it again, with `{seed}` for the seed.

@@ -75,6 +75,8 @@ pub struct Cost {
     pub connections: u64,
     /// How often an honest peer blamed and dropped it.
     pub blamed: u64,
+    /// Frames that honest peers received from it.
+    pub frames_received: u64,
     /// Bytes that honest peers received from it.
     pub bytes_received: u64,
     /// Bytes that honest peers sent to it.

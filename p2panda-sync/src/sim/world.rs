@@ -136,6 +136,7 @@ impl<'a> World<'a> {
                     how: hostile.name().to_owned(),
                     connections: 0,
                     blamed: 0,
+                    frames_received: 0,
                     bytes_received: 0,
                     bytes_sent: 0,
                     longest_ms: 0,
@@ -248,6 +249,14 @@ impl<'a> World<'a> {
         let [a, b, length] = [who.0, who.1, data.len()].map(|n| (n as u64).to_be_bytes());
         for part in [&at[..], &[what], &a, &b, &length, data] {
             self.transcript.update(part);
+        }
+        if self.scenario.told {
+            let (at, what) = (self.now.as_secs_f64(), char::from(what));
+            let said = match (what, data) {
+                ('f', [kind, ..]) => format!("type {kind}, {} bytes", data.len()),
+                _ => String::from_utf8_lossy(data).into_owned(),
+            };
+            eprintln!("{at:>12.6} {what} {:>2} {:>2} {said}", who.0, who.1);
         }
     }
 

@@ -2,7 +2,8 @@
 //! the simulator finds what it is there to find.
 //!
 //! `P2PANDA_SEEDS=10000 cargo test -p p2panda-sync --features sim --test sim` plays more seeds than
-//! the default; `P2PANDA_SEED=7` plays one, as a failure says; `P2PANDA_FROM=5000` begins there.
+//! the default; `P2PANDA_SEED=7` plays one, as a failure says; `P2PANDA_FROM=5000` begins there;
+//! `P2PANDA_TOLD=1` tells every event.
 #![allow(clippy::unwrap_used)]
 
 mod organisers;
@@ -25,6 +26,7 @@ fn seeds(by_default: u64) -> std::ops::Range<u64> {
 
 /// Plays a scenario with a seed; a failure says how to repeat it.
 fn play(test: &str, mut scenario: Scenario, seed: u64, app: &mut dyn App) -> Summary {
+    scenario.told(std::env::var_os("P2PANDA_TOLD").is_some());
     scenario.repeated_with(format!(
         "P2PANDA_SEED={{seed}} cargo test -p p2panda-sync --features sim --test sim {test} -- --exact --nocapture"
     ));

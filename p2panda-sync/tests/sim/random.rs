@@ -91,6 +91,13 @@ fn run(test: &str, by_default: u64, hostile: bool) {
     for seed in seeds {
         let (scenario, mut app) = network(seed, hostile);
         let summary = play(test, scenario, seed, &mut app);
+        if std::env::var_os("P2PANDA_TIMES").is_some() {
+            println!(
+                "{:?}: {summary} {:?}",
+                started.elapsed(),
+                summary.hostile.iter().map(|c| &c.how).collect::<Vec<_>>()
+            );
+        }
         all.push(Summary { samples: Vec::new(), ..summary });
         if all.len().is_multiple_of(500) {
             println!("{} seeds, {:?}", all.len(), started.elapsed());
