@@ -351,6 +351,9 @@ impl World<'_> {
         }
         let said = result.as_ref().map_or_else(ToString::to_string, |()| "finished".to_owned());
         self.note(b'x', (peer.0, other.0), said.as_bytes());
+        if self.devices[peer.0].disk.is_off() {
+            return self.lose_power(peer, Duration::from_secs(10));
+        }
         if !self.devices[peer.0].is_honest() {
             return Ok(());
         }
@@ -361,9 +364,6 @@ impl World<'_> {
             self.traffic.completed += 1;
             return Ok(());
         };
-        if self.devices[peer.0].disk.is_off() {
-            return self.lose_power(peer, Duration::from_secs(10));
-        }
         match error.fault() {
             Fault::Link | Fault::Neither => {
                 self.traffic.interrupted += 1;

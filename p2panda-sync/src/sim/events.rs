@@ -51,7 +51,14 @@ impl World<'_> {
         self.later(next, Task::Act(peer));
         self.note(b'a', (peer.0, 0), &[]);
         match self.devices[peer.0].config.hostile {
-            Some(how) => self.do_harm(peer, how)?,
+            Some(how) => {
+                let done = self.do_harm(peer, how);
+                if self.devices[peer.0].disk.is_off() {
+                    self.lose_power(peer, REBOOT)?;
+                } else {
+                    done?;
+                }
+            }
             None => {
                 self.with_turn(peer, |app, turn| app.act(turn))?;
             }

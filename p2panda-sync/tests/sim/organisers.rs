@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2panda_core::{
     EditError, EntityId, FestivalId, LocalId, Replica,
-    schema::{
-        Answer, Decision, Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms,
-        Withdrawal,
-    },
+    schema::{Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms, Withdrawal},
     view::{Fact, ResourceFacts},
 };
 use p2panda_policy::{Act, Policies, Standing, Verdict, evaluate, steward};
@@ -258,10 +255,4 @@ fn holds_capacity(policies: &Policies, facts: &ResourceFacts) -> Result<(), Stri
         }
     }
     Ok(())
-}
-
-/// An application that decides without looking, to see that the checks notice.
-pub(crate) fn careless_decision(request: EntityId, terms: Terms) -> Decision {
-    let policy = PolicySpec::new("first-come").hash();
-    Decision { request, terms, policy, answer: Answer::Confirm, reason: String::new() }
 }
