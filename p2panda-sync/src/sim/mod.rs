@@ -73,6 +73,9 @@ mod peer;
 mod random;
 mod scenario;
 mod summary;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod world;
 
 pub use app::{App, Carry, Turn};

@@ -124,7 +124,7 @@ impl<'a> World<'a> {
     }
 
     /// Switches everything on, founds the festivals and lets everybody join.
-    fn set_up(&mut self) -> Result<(), Broken> {
+    pub(super) fn set_up(&mut self) -> Result<(), Broken> {
         for (n, config) in self.scenario.peers.iter().enumerate() {
             let identity = match config.device_of.and_then(|first| self.devices.get(first.0)) {
                 Some(first) => first.identity.clone(),

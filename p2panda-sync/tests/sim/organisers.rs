@@ -20,6 +20,7 @@ pub(crate) const SLOTS: u64 = 24;
 /// Peers that offer resources and peers that ask for them.
 pub(crate) struct Organisers {
     policies: Policies,
+    festivals: Vec<FestivalId>,
     /// Who offers how many resources, and of which capacity.
     pub(crate) owners: BTreeMap<PeerId, (usize, i64)>,
     /// Other devices of an owner, which run stewards for the same resources.
@@ -34,6 +35,7 @@ impl Organisers {
     pub(crate) fn new(owners: impl IntoIterator<Item = PeerId>) -> Self {
         Self {
             policies: Policies::default(),
+            festivals: Vec::new(),
             owners: owners.into_iter().map(|peer| (peer, (2, 1))).collect(),
             stewards: BTreeSet::new(),
             slots: SLOTS,
@@ -147,6 +149,7 @@ fn own_requests(
 
 impl App for Organisers {
     fn act(&mut self, mut turn: Turn<'_>) -> Result<(), EditError> {
+        self.festivals = turn.festivals.to_vec();
         let number = match self.plans_in.get(&turn.peer) {
             Some(festivals) => *turn.random.pick(festivals).unwrap(),
             None => 0,
@@ -169,8 +172,8 @@ impl App for Organisers {
 
     fn check(&mut self, _: PeerId, replica: &Replica) -> Result<(), String> {
         let text = |error: p2panda_core::store::StoreError| error.to_string();
-        for festival in replica.festivals().map_err(text)? {
-            let view = replica.view(festival.id());
+        for festival in &self.festivals {
+            let view = replica.view(*festival);
             for (id, _) in view.list::<Resource>().map_err(text)? {
                 if let Some(facts) = view.facts(&id).map_err(text)? {
                     holds_capacity(&self.policies, &facts)?;
@@ -186,8 +189,8 @@ impl App for Organisers {
         let (mut confirmed, mut broken) = (0, 0);
         for (_, replica) in peers {
             let (mut confirmed_here, mut broken_here) = (0, 0);
-            for festival in replica.festivals().map_err(text)? {
-                let view = replica.view(festival.id());
+            for festival in &self.festivals {
+                let view = replica.view(*festival);
                 for (id, _) in view.list::<Resource>().map_err(text)? {
                     let Some(facts) = view.facts(&id).map_err(text)? else { continue };
                     let evaluation = evaluate(&self.policies, &facts);

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use p2panda_core::{
-    EditError, Replica,
-    schema::{Event, Record, Resource},
-};
+use p2panda_core::{EditError, Replica, schema::Event};
 use p2panda_sync::sim::{
     App, Carriage, Carry, Change, Chaos, Failure, Hostile, Link, Peer, PeerId, Scenario, Summary,
     Turn, named,
@@ -83,34 +80,6 @@ fn a_failure_tells_the_seed_and_the_command_that_repeats_it() {
     assert!(text.contains("\"a row\", seed 11, after "), "{text}");
     assert!(text.ends_with("repeat with: cargo test row -- --seed 11"), "{text}");
     assert_eq!(scenario.run(11, &mut app).unwrap_err(), failure);
-}
-
-#[test]
-fn a_view_over_its_capacity_is_noticed() {
-    /// Confirms whatever is asked for, under terms of its own making.
-    struct Careless(Organisers);
-    impl App for Careless {
-        fn act(&mut self, turn: Turn<'_>) -> Result<(), EditError> {
-            self.0.act(turn)
-        }
-        fn check(&mut self, peer: PeerId, replica: &Replica) -> Result<(), String> {
-            self.0.check(peer, replica)?;
-            // What a policy that counts nothing would show.
-            let festival = replica.festivals().unwrap()[0].id();
-            let resources = replica.view(festival).list::<Resource>();
-            let requests = resources.unwrap().into_iter().flat_map(|(id, _)| {
-                let facts = replica.view(festival).facts(&id).unwrap();
-                facts.into_iter().flat_map(|facts| facts.records)
-            });
-            let asked = requests.filter(|fact| matches!(fact.record, Record::Request(_)));
-            if asked.count() > 6 { Err("over capacity".to_owned()) } else { Ok(()) }
-        }
-    }
-    let named::Cast { scenario, owners, slots, .. } = named::rush(1);
-    let mut app = Organisers::new(owners);
-    app.slots = slots;
-    let failure = scenario.run(1, &mut Careless(app)).unwrap_err();
-    assert!(failure.what.contains("over capacity"));
 }
 
 #[test]
