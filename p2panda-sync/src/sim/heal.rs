@@ -41,12 +41,9 @@ impl World<'_> {
     pub(super) fn heal(&mut self) -> Result<Healed, Broken> {
         self.note(b'h', (0, 0), &[]);
         self.forget_all();
-        self.connections.clear();
+        self.drop_all_connections();
         self.cuts.clear();
         self.is_healed = true;
-        for wire in &mut self.wires {
-            wire.connection = None;
-        }
         for n in 0..self.devices.len() {
             self.devices[n].disarm();
             self.switch_on(PeerId(n))?;
@@ -55,9 +52,7 @@ impl World<'_> {
         self.check_touched()?;
         self.sample()?;
         let before = self.traffic;
-        let groups: Vec<_> = (0..self.festivals.len())
-            .flat_map(|number| self.components(number).into_iter().map(move |c| (number, c)))
-            .collect();
+        let groups = self.groups();
         let widest = groups.iter().map(|(number, group)| self.diameter(*number, group)).max();
         let allowed = widest.unwrap_or_default() + 1;
         let mut rounds = 0;
@@ -92,6 +87,35 @@ impl World<'_> {
         self.sample()
     }
 
+    /// Links everybody for good, lets every founder write once more, and waits until it is
+    /// everywhere: pushed from link to link, without anybody asking. How long that took, the last
+    /// acknowledgement included.
+    pub(super) fn push_live(&mut self) -> Result<Duration, Broken> {
+        self.forget_all();
+        self.drop_all_connections();
+        for wire in 0..self.wires.len() {
+            let (from, to) = (self.wires[wire].from, self.wires[wire].to);
+            if self.devices[from.0].is_honest() && self.devices[to.0].is_honest() {
+                self.dial(wire, from, to, true);
+            }
+        }
+        let linked = self.now + MAX_ROUND;
+        while self.next_before(linked)? {}
+        for number in 0..self.festivals.len() {
+            let peer = self.founder(number).ok_or("a festival without a founder")?;
+            self.say_what_it_is(number, "the last word")?;
+            self.touch(peer);
+            self.replica_changed(peer, None);
+        }
+        let (written, end) = (self.now, self.now + MAX_ROUND);
+        while self.next_before(end)? {}
+        let groups = self.groups();
+        match self.still_apart(&groups)? {
+            Some(apart) => Err(format!("over live links, {apart}")),
+            None => Ok(self.last_frame.saturating_sub(written)),
+        }
+    }
+
     /// What is not the same yet among peers that should hold the same.
     fn still_apart(&self, groups: &[(usize, Vec<PeerId>)]) -> Result<Option<String>, Broken> {
         let but = self.left_out();
@@ -116,6 +140,19 @@ impl World<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn drop_all_connections(&mut self) {
+        self.connections.clear();
+        for wire in &mut self.wires {
+            wire.connection = None;
+        }
+    }
+
+    /// Every festival's number with each group of its honest followers that are linked.
+    fn groups(&self) -> Vec<(usize, Vec<PeerId>)> {
+        let groups = |number| self.components(number).into_iter().map(move |c| (number, c));
+        (0..self.festivals.len()).flat_map(groups).collect()
     }
 
     /// The honest peers that follow a festival, in groups that are linked through each other.

@@ -54,7 +54,8 @@
 //! - in the end: that is what a naive exchange of everything comes to; nothing is lost that an
 //!   honest author had written durably; stores hold no more than a fixed factor of the entries
 //!   accepted; who sends random bytes was blamed, who stalls was given up in time, and no hostile
-//!   peer was sent more than everything a few times over for each connection.
+//!   peer was sent more than everything a few times over for each connection. And with all links
+//!   live, what is written then is pushed to everybody without another connection.
 //!
 //! What an application checks beyond that is its [`App::check`].
 
@@ -69,6 +70,7 @@ mod hostile;
 mod link;
 pub mod named;
 mod oracle;
+mod parting;
 mod peer;
 mod random;
 mod scenario;

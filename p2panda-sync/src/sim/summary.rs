@@ -25,7 +25,10 @@ pub struct Summary {
     pub rounds: u32,
     /// How many there may be: one more than there are links between the two peers farthest apart.
     pub allowed_rounds: u32,
-    /// Logs, entries and bytes of payload that there were in the end, each counted once.
+    /// How long it took, with all links live, until what the founders then wrote was everywhere, in
+    /// milliseconds. Neither this nor what it cost is part of the other figures.
+    pub live_ms: u64,
+    /// Logs of all festivals in the end, each counted once.
     pub logs: u64,
     /// Entries in all logs.
     pub entries: u64,
@@ -117,7 +120,7 @@ impl fmt::Display for Summary {
             f,
             "{}, seed {}: {} peers ({} hostile), {} logs, {} entries, {} payload bytes; {} bytes in \
              {frames} frames over {connections} connections ({blamed} ends blamed); {} wake-ups, \
-             {} restarts; up to {} views; healed at {} s, equal after {} of {} rounds and {} ms",
+             {} restarts; up to {} views; healed at {} s, equal after {} of {} rounds and {} ms, pushed to all in {} ms",
             self.scenario,
             self.seed,
             self.peers.0,
@@ -133,6 +136,7 @@ impl fmt::Display for Summary {
             self.rounds,
             self.allowed_rounds,
             self.converged_ms - self.healed_ms,
+            self.live_ms,
         )?;
         for (name, figure) in &self.figures {
             write!(f, ", {name} {figure}")?;

@@ -71,6 +71,8 @@ pub(super) struct World<'a> {
     pub(super) traffic: Traffic,
     pub(super) costs: BTreeMap<PeerId, Cost>,
     pub(super) samples: Vec<Sample>,
+    /// When a frame last arrived.
+    pub(super) last_frame: Duration,
     pub(super) wake_ups: u64,
     pub(super) restarts: u64,
 }
@@ -107,6 +109,7 @@ impl<'a> World<'a> {
             traffic: Traffic::default(),
             costs: BTreeMap::new(),
             samples: Vec::new(),
+            last_frame: Duration::ZERO,
             wake_ups: 0,
             restarts: 0,
         }
@@ -120,7 +123,10 @@ impl<'a> World<'a> {
         let healed = self.heal()?;
         let naive = self.compare_with_naive_exchange()?;
         self.check_costs()?;
-        self.summary(&healed, &naive)
+        let mut summary = self.summary(&healed, &naive)?;
+        summary.live_ms = millis(self.push_live()?);
+        summary.transcript = self.transcript.finalize().to_hex().to_string();
+        Ok(summary)
     }
 
     /// Switches everything on, founds the festivals and lets everybody join.
@@ -160,7 +166,7 @@ impl<'a> World<'a> {
             self.join_all(n)?;
         }
         for number in 0..self.festivals.len() {
-            self.say_what_it_is(number)?;
+            self.say_what_it_is(number, "A festival")?;
         }
         self.schedule_all();
         self.check_touched()
@@ -181,13 +187,19 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn say_what_it_is(&mut self, number: usize) -> Result<(), Broken> {
+    /// The device that founded a festival.
+    pub(super) fn founder(&self, number: usize) -> Option<PeerId> {
         let founder = self.festivals[number].founder();
-        let device = self.devices.iter_mut().find(|device| device.identity.user() == founder);
-        let Some(device) = device else { return Ok(()) };
-        let now = device.wall(Duration::ZERO);
+        self.devices.iter().position(|one| one.identity.user() == founder).map(PeerId)
+    }
+
+    /// Lets a festival's founder say what it is.
+    pub(super) fn say_what_it_is(&mut self, number: usize, title: &str) -> Result<(), Broken> {
+        let Some(founder) = self.founder(number) else { return Ok(()) };
+        let device = &mut self.devices[founder.0];
+        let now = device.wall(self.now);
         let Some(replica) = &mut device.replica else { return Ok(()) };
-        let info = FestivalInfo { title: format!("Festival {number}"), ..FestivalInfo::default() };
+        let info = FestivalInfo { title: title.to_owned(), ..FestivalInfo::default() };
         let local = "festival".parse().map_err(|_| "a valid name")?;
         replica
             .edit(self.festival_ids[number], now, &mut self.random, |edit| edit.put(&local, &info))
@@ -311,12 +323,13 @@ impl<'a> World<'a> {
         Ok(Summary {
             scenario: self.scenario.name.clone(),
             seed: self.seed,
-            transcript: self.transcript.finalize().to_hex().to_string(),
+            transcript: String::new(),
             peers: (self.devices.len(), hostile),
             healed_ms: millis(self.scenario.lasts),
             converged_ms: millis(healed.at),
             rounds: healed.rounds,
             allowed_rounds: healed.allowed,
+            live_ms: 0,
             logs: naive.logs,
             entries: naive.entries,
             payload_bytes: naive.bytes,
