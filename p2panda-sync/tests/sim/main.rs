@@ -12,7 +12,7 @@ mod scenarios;
 mod simulator;
 mod steps;
 
-use p2panda_sync::sim::{App, Scenario, Summary};
+use p2panda_sync::sim::{App, Failure, Scenario, Summary};
 
 /// The seeds of a test: one, or so many, or as many as the environment says, times a share.
 fn seeds(by_default: u64) -> std::ops::Range<u64> {
@@ -25,10 +25,19 @@ fn seeds(by_default: u64) -> std::ops::Range<u64> {
 }
 
 /// Plays a scenario with a seed; a failure says how to repeat it.
-fn play(test: &str, mut scenario: Scenario, seed: u64, app: &mut dyn App) -> Summary {
+fn play(test: &str, scenario: Scenario, seed: u64, app: &mut dyn App) -> Summary {
+    attempt(test, scenario, seed, app).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn attempt(
+    test: &str,
+    mut scenario: Scenario,
+    seed: u64,
+    app: &mut dyn App,
+) -> Result<Summary, Failure> {
     scenario.told(std::env::var_os("P2PANDA_TOLD").is_some());
     scenario.repeated_with(format!(
         "P2PANDA_SEED={{seed}} cargo test -p p2panda-sync --features sim --test sim {test} -- --exact --nocapture"
     ));
-    scenario.run(seed, app).unwrap_or_else(|failure| panic!("{failure}"))
+    scenario.run(seed, app)
 }

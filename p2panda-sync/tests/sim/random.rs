@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use p2panda_sync::sim::{Carriage, Chaos, Hostile, Link, Peer, PeerId, Random, Scenario, Summary};
 
-use crate::{organisers::Organisers, play, seeds};
+use crate::{attempt, organisers::Organisers, seeds};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -88,9 +88,17 @@ fn honest_peers_come_to_the_same_although_half_of_all_are_hostile() {
 fn run(test: &str, by_default: u64, hostile: bool) {
     let (started, seeds) = (Instant::now(), seeds(by_default));
     let mut all: Vec<Summary> = Vec::new();
+    let mut failures = Vec::new();
     for seed in seeds {
         let (scenario, mut app) = network(seed, hostile);
-        let summary = play(test, scenario, seed, &mut app);
+        let summary = match attempt(test, scenario, seed, &mut app) {
+            Ok(summary) => summary,
+            Err(failure) => {
+                println!("{failure}");
+                failures.push(failure);
+                continue;
+            }
+        };
         if std::env::var_os("P2PANDA_TIMES").is_some() {
             println!(
                 "{:?}: {summary} {:?}",
@@ -104,6 +112,9 @@ fn run(test: &str, by_default: u64, hostile: bool) {
         }
     }
     report(&all, started.elapsed());
+    if let Some(first) = failures.first() {
+        panic!("{} seeds failed, the first: {first}", failures.len());
+    }
 }
 
 fn report(all: &[Summary], elapsed: Duration) {
