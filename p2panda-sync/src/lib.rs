@@ -72,6 +72,7 @@
 //! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
 //! | `lan` | `Announcement` and `LanSearch`: peers in the local network, by multicast DNS |
 //! | `tcp` | `TcpTransport`: plain TCP, for tests alone |
+//! | `sim` | a simulator of whole networks, for tests |
 //!
 //! None is on by default. Nothing but the transports knows an async runtime.
 
@@ -79,6 +80,8 @@ mod driver;
 mod error;
 mod node;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sketch;
 mod sketches;
 mod transport;
