@@ -89,7 +89,7 @@ pub fn screen(document: &Automerge) -> Result<Vec<(i64, String)>, AutomergeError
         let [starts, ends] = ["starts", "ends"].map(|name| time(document, &event, name));
         if starts? < SCREEN.end && ends? > SCREEN.start {
             let title = document.get(&event, "title")?;
-            let title = title.and_then(|(title, _)| Some(title.to_str()?.to_owned()));
+            let title = title.and_then(|(title, _)| Some(title.as_str()?.to_owned()));
             events.push((time(document, &event, "starts")?, title.unwrap_or_default()));
         }
     }
@@ -98,5 +98,5 @@ pub fn screen(document: &Automerge) -> Result<Vec<(i64, String)>, AutomergeError
 
 fn time(document: &Automerge, event: &ObjId, name: &str) -> Result<i64, AutomergeError> {
     let value = document.get(event, name)?;
-    Ok(value.and_then(|(value, _)| value.to_scalar()?.to_i64()).unwrap_or_default())
+    Ok(value.and_then(|(value, _)| value.as_scalar()?.as_i64()).unwrap_or_default())
 }
