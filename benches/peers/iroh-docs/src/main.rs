@@ -154,10 +154,8 @@ fn travel(
     from: Side,
     message: &ProtocolMessage,
 ) -> Result<ProtocolMessage, Failure> {
-    /// The length that a stream puts before a frame.
-    const FRAME_HEADER: usize = 4;
     let frame = postcard::to_stdvec(message)?;
-    let stamp = wire.sent(from, frame.len() + FRAME_HEADER);
+    let stamp = wire.sent(from, frame.len());
     wire.arrived(if from == Side::Here { Side::There } else { Side::Here }, stamp);
     Ok(postcard::from_bytes(&frame)?)
 }

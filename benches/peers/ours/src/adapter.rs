@@ -13,11 +13,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 pub(crate) type Failure = Box<dyn Error>;
 
-/// The length that a stream puts before a frame.
-const FRAME_HEADER: usize = 4;
-
 /// Frames that are under way at once.
-const BURST: usize = 16;
+const BURST: usize = 64;
 
 /// A festival, and whoever writes into it.
 pub(crate) struct World {
@@ -228,7 +225,7 @@ pub(crate) fn sync(
                     Some(Output::Event(_)) => {}
                     Some(Output::Finished) => finished[me] = true,
                     Some(Output::Send(frame)) => {
-                        let stamp = wire.sent(side, frame.len() + FRAME_HEADER);
+                        let stamp = wire.sent(side, frame.len());
                         queues[1 - me].push_back((stamp, frame));
                     }
                 }

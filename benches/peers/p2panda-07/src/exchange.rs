@@ -18,9 +18,6 @@ use tokio::sync::broadcast::{Receiver, channel, error::RecvError};
 
 use crate::{Failure, LogId, Peer, topic};
 
-/// The length that a stream puts before a frame.
-const FRAME_HEADER: usize = 4;
-
 /// Frames that are under way at once.
 const FRAMES: usize = 512;
 
@@ -71,7 +68,7 @@ fn sending<'a>(
     let encode = move |message: Message| {
         let frame = encode_cbor(&message).map_err(Failure::from);
         let frame = frame.map(|frame| {
-            let stamp = wire.borrow_mut().sent(side, frame.len() + FRAME_HEADER);
+            let stamp = wire.borrow_mut().sent(side, frame.len());
             (stamp, frame)
         });
         futures::future::ready(frame)

@@ -124,3 +124,16 @@ fn millis(text: &str) -> Option<i64> {
     let minutes = (days * 24 + hour) * 60 + minute - sign * offset;
     Some((minutes * 60 + second) * 1000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_moments() {
+        assert_eq!(millis("2019-12-27T16:00:00+01:00"), Some(1_577_458_800_000));
+        assert_eq!(millis("2020-02-29T23:30:00-02:30"), Some(1_583_028_000_000));
+        assert_eq!(millis("1970-01-01T00:00:00"), Some(0));
+        assert_eq!(millis("soon"), None);
+    }
+}

@@ -228,3 +228,37 @@ fn fields(event: &Event) -> BTreeMap<Vec<String>, Value> {
     }
     fields
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_holds_what_differs_and_nothing_else() {
+        let mut writer = Writer::default();
+        let old = Event { title: "Tea".into(), people: ["Ada".into()].into(), ..event(1) };
+        let new = Event { title: "Tea".into(), people: ["Bob".into()].into(), ..event(1) };
+        writer.put(0, "tea", old);
+        writer.put(0, "tea", new);
+        writer.remove(0, "tea");
+        writer.remove(0, "tea");
+        writer.end_all();
+        let [change] = &writer.finish(1).changes[..] else { panic!("one change") };
+        let [made, changed, removed] = &change.edits[..] else { panic!("three edits") };
+        assert!(made.is_new && !changed.is_new && removed.event.is_none());
+        let path = |name: &str| vec!["people".to_owned(), name.to_owned()];
+        let expected = [(path("Ada"), None), (path("Bob"), Some(Value::Member))];
+        assert_eq!(changed.changed, expected);
+    }
+
+    #[test]
+    fn sizes_are_what_was_asked_for() {
+        for (documents, changes) in [(1, 2_000), (20, 2_000), (7, 100)] {
+            let history = History::of(documents, changes);
+            assert_eq!(history.changes.len(), changes);
+            assert!(history.changes.iter().all(|change| change.document < documents));
+        }
+        let (history, more) = History::with_more(200, 600, 10);
+        assert_eq!((history.changes.len(), more.len()), (600, 10));
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -- [--size N] [--only SYSTEM,..] [--workload NAME,..] [--repeat N]
-//!                        [--markdown FILE]
+//!                        [--markdown FILE] [--no-build]
 //! ```
 
 mod table;
@@ -77,6 +77,7 @@ struct Options {
     systems: Option<Vec<String>>,
     workloads: Vec<Workload>,
     markdown: Option<PathBuf>,
+    build: bool,
 }
 
 fn main() -> ExitCode {
@@ -96,6 +97,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         systems: None,
         workloads: Workload::ALL.to_vec(),
         markdown: None,
+        build: true,
     };
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
@@ -106,6 +108,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         match name.as_str() {
             "--size" => options.size = number(value()?)?,
             "--repeat" => options.repeat = number(value()?)?,
+            "--no-build" => options.build = false,
             "--markdown" => options.markdown = Some(value()?.into()),
             "--only" => {
                 let names: Vec<String> = value()?.split(',').map(str::to_owned).collect();
@@ -125,7 +128,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             _ => {
                 return Err(format!(
                     "{name} is not known; there are --size N, --only SYSTEM,.., --workload \
-                     NAME,.., --repeat N, --markdown FILE"
+                     NAME,.., --repeat N, --markdown FILE, --no-build"
                 ));
             }
         }
@@ -142,7 +145,7 @@ fn run(options: &Options) -> Result<(), String> {
     let mut systems = Vec::new();
     for system in SYSTEMS.iter().filter(wanted) {
         table.about(system.name, system.about);
-        match build(system) {
+        match if options.build { build(system) } else { Ok(()) } {
             Ok(()) => systems.push(system),
             Err(error) => table.about(system.name, &error),
         }

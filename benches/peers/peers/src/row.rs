@@ -42,6 +42,13 @@ impl Row {
         }
     }
 
+    /// The row without steps, where many independent exchanges share a connection and the order in
+    /// which they happen to run would count as waiting.
+    #[must_use]
+    pub fn without_steps(self) -> Self {
+        Self { steps: None, ..self }
+    }
+
     /// A row that says only why there is nothing to measure.
     #[must_use]
     pub fn none(note: impl Into<String>) -> Self {

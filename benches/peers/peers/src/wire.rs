@@ -13,6 +13,9 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp(u32);
 
+/// What a stream needs to tell a message from the next, counted for every system alike.
+const LENGTH: u64 = 4;
+
 /// Counts bytes and messages, and how long peers wait for each other: a message is one step later
 /// than the latest one that its sender had received. Two such steps are a round trip.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +29,7 @@ pub struct Wire {
 impl Wire {
     /// A message leaves.
     pub fn sent(&mut self, from: Side, bytes: usize) -> Stamp {
-        self.bytes += bytes as u64;
+        self.bytes += LENGTH + bytes as u64;
         self.messages += 1;
         let stamp = self.received[from as usize] + 1;
         self.steps = self.steps.max(stamp);
@@ -55,5 +58,23 @@ impl Wire {
     #[must_use]
     pub const fn steps(&self) -> u32 {
         self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_do_not_wait_for_each_other_are_one_step() {
+        let mut wire = Wire::default();
+        let both = [wire.sent(Side::Here, 10), wire.sent(Side::There, 10)];
+        assert_eq!(wire.steps(), 1);
+        wire.arrived(Side::There, both[0]);
+        let answers = [wire.sent(Side::There, 10), wire.sent(Side::There, 10)];
+        assert_eq!((wire.steps(), wire.messages(), wire.bytes()), (2, 4, 56));
+        wire.arrived(Side::Here, answers[1]);
+        wire.sent(Side::Here, 10);
+        assert_eq!(wire.steps(), 3);
     }
 }

@@ -16,9 +16,6 @@ use url::Url;
 
 use crate::{Failure, QUIET};
 
-/// The length that a stream puts before a frame.
-const FRAME_HEADER: usize = 4;
-
 type Frame = (Stamp, Vec<u8>);
 
 /// Connects to one repository, again and again.
@@ -103,7 +100,7 @@ fn transport(
     });
     let sink = sender.with(move |frame: Vec<u8>| {
         let mut wire = sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = wire.sent(side, frame.len() + FRAME_HEADER);
+        let stamp = wire.sent(side, frame.len());
         futures::future::ready(Ok::<_, futures::channel::mpsc::SendError>((stamp, frame)))
     });
     Transport::new(stream, sink)
