@@ -175,7 +175,10 @@ fn fork() -> Result<Row, Failure> {
     let (synced, cost) = Measure::of(|| sync(&mut here, &mut there, &mut wire));
     let same = here.documents[0].get_heads() == there.documents[0].get_heads();
     let note = match synced {
-        Err(error) => format!("the sync fails: {error}"),
+        Err(error) => format!(
+            "with an actor made from the key the sync fails ({error}); with the fresh actor that \
+             Automerge draws at each load there is no fork"
+        ),
         Ok(()) if same => "both branches in both documents".to_owned(),
         Ok(()) => "unnoticed: the sync ends well, the documents differ".to_owned(),
     };

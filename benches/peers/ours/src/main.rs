@@ -57,7 +57,7 @@ fn exchange(guest: &mut Replica, host: &mut Replica) -> Result<Row, Failure> {
     if guest.fingerprint_view()? != host.fingerprint_view()? {
         return Err("the views differ after the sync".into());
     }
-    Ok(Row::exchange(&wire, cost, "stored, verified, in the view"))
+    Ok(Row::exchange(&wire, cost, "verified, stored, in the view"))
 }
 
 fn cold_open(documents: usize) -> Result<Row, Failure> {

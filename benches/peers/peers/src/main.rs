@@ -37,7 +37,8 @@ const SYSTEMS: [System; 6] = [
         about: "automerge 0.12 and its sync protocol, one per document. Unsigned: whoever holds a \
                 document can write anything in any name. No store, no list of documents, no \
                 queries, no policies: the application does these. The same maps and scalar \
-                strings as ours; texts as sequences would cost more.",
+                strings as ours; texts as sequences would cost more. To a peer that has nothing it sends a \
+                document as one compressed whole.",
     },
     System {
         name: "samod",
