@@ -28,7 +28,7 @@ pub(crate) const SYNTAX: &str = "manual, first-come, majority(A, B, C), 2 of (A,
 /// A word, and what stands in brackets behind it.
 struct Term {
     word: String,
-    inner: Option<Vec<Term>>,
+    inner: Option<Vec<Self>>,
 }
 
 impl Reader<'_> {
