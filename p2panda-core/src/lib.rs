@@ -47,6 +47,7 @@ pub mod fuzzing;
 mod hash;
 mod id;
 mod identity;
+mod link;
 mod log;
 mod replica;
 pub mod schema;
@@ -57,6 +58,7 @@ pub use document::{DraftError, Refusal};
 pub use festival::{Festival, Ticket, TicketError};
 pub use id::{DocumentId, EntityId, FestivalId, Incarnation, LocalId, LogId, ParseIdError, UserId};
 pub use identity::{Identity, Signature};
+pub use link::{ChannelBinding, LinkEnd, LinkId, LinkProof};
 pub use log::{
     BLOCK, Chain, DocumentDescriptor, EarlySegments, ForkError, ForkEvidence, ForkProof,
     MAX_EVIDENCE, MAX_FORK_PROOF, MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, PayloadHash, Run, Seal,

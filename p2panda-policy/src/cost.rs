@@ -38,7 +38,7 @@ fn busy(n: i64, days: i64, capacity: i64, policy: PolicySpec) -> ResourceFacts {
     let mut state = 7u64;
     let mut random = |below: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        i64::try_from(state >> 33).expect("31 bits") % below
+        i64::try_from(state >> 16).expect("48 bits") % below
     };
     let hash = policy.hash();
     let mut records = Vec::new();

@@ -213,8 +213,6 @@ struct Answers<'a> {
 impl<'a> Settled<'a> {
     pub(crate) fn of(docket: &Docket<'a>, resource: &Resource) -> Self {
         let spans = docket.requests.values().map(|(_, request)| request.terms.span);
-        let others = docket.others.values().flatten().map(|(_, decision)| decision.terms.span);
-        let spans = spans.chain(others);
         let (allocation, room) =
             Allocation::of(&docket.decisions, &docket.released, resource, spans, None);
         let mut answers: BTreeMap<&EntityId, Answers<'_>> = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! Quorums of named voters at capacity 1, with 2n > m: one winner in every view, and between views
 //! the bound of rule A9, as a property of random histories and shown to be tight.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 #[path = "common/world.rs"]

@@ -1,4 +1,5 @@
 //! Lots that everyone can draw again.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

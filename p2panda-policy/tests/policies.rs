@@ -1,4 +1,5 @@
 //! What each policy says, and which parameters it does not take.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Availability, slots, buffers, consumables, units and shifts.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

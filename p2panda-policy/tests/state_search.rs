@@ -36,11 +36,14 @@ struct State {
     knows: [u32; DEVICES],
 }
 
+/// A record and where it stands: its name, its index and its log.
+type Place = (EntityId, u64, u8);
+
 struct Search {
     policies: Policies,
     resources: BTreeMap<EntityId, Resource>,
     /// By the facts of one resource that are known, what they amount to.
-    judged: BTreeMap<(EntityId, Vec<(EntityId, u64, u8)>), Evaluation>,
+    judged: BTreeMap<(EntityId, Vec<Place>), Evaluation>,
     /// By everything that was signed, what it ends in.
     settled: HashSet<Vec<u8>>,
     signed: usize,
@@ -179,7 +182,7 @@ impl Search {
     }
 }
 
-fn place(fact: &Fact) -> (EntityId, u64, u8) {
+fn place(fact: &Fact) -> Place {
     (fact.id.clone(), fact.position.index, fact.position.incarnation.as_bytes()[0])
 }
 

@@ -1,4 +1,5 @@
 //! What the steward signs for its owner.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Requests that need a confirmed request for another resource.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -39,18 +39,21 @@
 //!
 //! ```text
 //! opener                                   accepting side
-//!        <- HELLO   festivals, blinded; a fingerprint of each
+//! GREET  ->         a nonce, along with the link's own greeting
+//!        <- HELLO   festivals, blinded, and a sketch of the logs of each
 //! OPEN   ->         those in common, with proof; equal ones are done with
-//! VECTOR ->         the logs of the others
-//!        <- ANSWER  proof in return
-//!        <- WANT, PUSH     what the accepting side lacks; what the opener lacks
-//! PUSH   ->
-//! DONE  <->         all is durable
+//! WANT, PUSH ->     what the opener lacks, by the sketch; what the accepting side lacks
+//!        <- PUSH
+//! DONE  <->         all is durable, and the fingerprints agree
 //! ```
 //!
-//! Equal replicas part after one round trip. A peer that only fetches needs one, any other two,
-//! however much there is to send. After that a live link stays open and pushes what either side
-//! learns.
+//! The sketch ([`sketch`]) tells up to eight differing logs out of any number, so that such peers are
+//! equal after one round trip and some 200 bytes besides the entries. Where more differ, the opener
+//! says about how many, and gets sketches of that size: two round trips. What differs completely is
+//! told log by log, or sent at once to a peer that holds nothing.
+//!
+//! After that a live link stays open and pushes what either side learns. A session that is cut at
+//! any byte is gone on with by the next one, as every segment that came is stored at once.
 //!
 //! # What is where
 //!
@@ -58,24 +61,47 @@
 //! |---|---|
 //! | [`Node`] | a replica, its links, its wake-ups |
 //! | [`Session`] | one exchange: the contract between it and its driver stands on the type |
-//! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
+//! | [`Sketches`], [`sketch`] | what finds out which logs differ, and its mathematics |
+//! | [`Transport`] | frames to and from a peer: [`memory`], and what the features bring |
 //! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
 //!
-//! The feature `tcp` brings tokio along; nothing else here knows an async runtime.
+//! | feature | brings |
+//! |---|---|
+//! | `noise` | `NoiseTransport`: encrypted and authenticated links over any transport |
+//! | `tokio` | `TokioClock`; with `noise`, `NoiseTcp` and links over any stream of bytes |
+//! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
+//! | `lan` | `Announcement` and `LanSearch`: peers in the local network, by multicast DNS |
+//! | `tcp` | `TcpTransport`: plain TCP, for tests alone |
+//! | `sim` | a simulator of whole networks, for tests |
+//!
+//! None is on by default. Nothing but the transports knows an async runtime.
 
 mod driver;
 mod error;
 mod node;
-mod reconcile;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sketch;
+mod sketches;
 mod transport;
 mod wire;
 
-pub use error::{Fault, PeerFault, SyncError};
+pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
-pub use transport::{MemoryTransport, Transport, memory};
+pub use sketches::Sketches;
 #[cfg(feature = "tcp")]
-pub use transport::{TcpTransport, TokioClock};
+pub use transport::TcpTransport;
+#[cfg(feature = "tokio")]
+pub use transport::TokioClock;
+#[cfg(feature = "lan")]
+pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
+#[cfg(all(feature = "noise", feature = "tokio"))]
+pub use transport::{ByteStream, NoiseTcp};
+#[cfg(feature = "noise")]
+pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
+pub use transport::{MemoryTransport, Transport, memory};
+#[cfg(feature = "websocket")]
+pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;

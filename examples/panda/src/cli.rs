@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// The schedule, with how far each event is confirmed
     ///
     /// With --json a list of {id, title, starts, ends, zone, places, confirmation, conflicts}.
-    /// `confirmation` counts the requests of the event's owner: `requested` all of them but the
+    /// `confirmation` counts the requests of the event's owner and editors: `requested` all of them but the
     /// withdrawn, `confirmed` and `tentative` those of them. `places` are titles of resources,
     /// `conflicts` the ids of the events that stand in the way. Cancelled events are left out.
     Schedule(ScheduleArgs),
@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Let others sync with this home, until ctrl-c
     Serve(ServeArgs),
-    /// Exchange everything with a peer, once
+    /// Exchange everything with a peer, or with all in the local network, once
     Sync(SyncArgs),
     /// What is held and does not count or show, and why: refused, waiting and cut logs, what cannot
     /// be read, blocked users
@@ -458,6 +458,13 @@ pub(crate) struct ServeArgs {
     /// Where to listen, as in 0.0.0.0:7420; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
     pub(crate) listen: String,
+    /// Listen for WebSocket connections too, as in 0.0.0.0:7421
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) websocket: Option<String>,
+    /// Do not tell the local network that you are here. What it is told is a random name and the
+    /// address: no festival, and not who you are
+    #[arg(long)]
+    pub(crate) no_lan: bool,
     /// Decide for your first-come resources as requests come in
     #[arg(long)]
     pub(crate) steward: bool,
@@ -465,8 +472,12 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// Where the peer listens, as in 192.168.1.7:7420
-    pub(crate) address: String,
+    /// Where the peer listens, as in 192.168.1.7:7420 or ws://192.168.1.7:7421
+    #[arg(required_unless_present = "lan")]
+    pub(crate) address: Option<String>,
+    /// Exchange everything with all that serve in the local network
+    #[arg(long, conflicts_with = "address")]
+    pub(crate) lan: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,16 +12,16 @@ use p2panda_core::{
     schema::{Draw, Instant},
     store::{RedbStore, RuntimeDir, StoreError},
 };
+use p2panda_sync::LinkKey;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 /// The user's 32 secret bytes, readable by the user alone.
 const KEY: &str = "key";
+/// The device's 32 secret bytes for links: they say nothing about the user and are not to be copied.
+const LINK_KEY: &str = "link-key";
 const STORE: &str = "store.redb";
 /// When the steward last ran here, in milliseconds since 1970.
 const STEWARD: &str = "steward";
-/// There as soon as this device may promise resources: its key was made here, or it has met others
-/// since the key came. Else it might promise a second time what another device of the user has
-/// promised.
 
 /// A home folder, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Home {
             if exists(&self.path.join(STORE))? {
                 return Err(self.key_is_lost());
             }
-            self.write_key(&Identity::generate(&mut rng))?;
+            self.write_secret(KEY, &Identity::generate(&mut rng).secret())?;
         }
         let mut device = self.open()?;
         if is_new {
@@ -125,13 +125,33 @@ impl Home {
         Ok(Identity::from_secret(&secret))
     }
 
-    /// Writes the key whole or not at all, and never over another one.
-    fn write_key(&self, identity: &Identity) -> Result<()> {
-        let path = self.path.join(KEY);
-        let new = self.path.join(format!("{KEY}.new-{}", std::process::id()));
+    /// The device's key for links; a new one where there is none, as peers know a device by it
+    /// and nothing else hangs on it.
+    pub(crate) fn link_key(&self) -> Result<LinkKey> {
+        let path = self.path.join(LINK_KEY);
+        if !exists(&path)? {
+            self.write_secret(LINK_KEY, LinkKey::generate(&mut rng()?).secret())?;
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(33).read_to_end(&mut bytes));
+        read.with_context(|| format!("the link key {} cannot be read", path.display()))?;
+        let secret: [u8; 32] = bytes.try_into().map_err(|_| {
+            anyhow!(
+                "the link key {} is damaged: it should have 32 bytes. Remove it; another one is \
+                 made, and peers take this device for a new one",
+                path.display()
+            )
+        })?;
+        Ok(LinkKey::from_secret(&secret))
+    }
+
+    /// Writes a key whole or not at all, and never over another one.
+    fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<()> {
+        let path = self.path.join(name);
+        let new = self.path.join(format!("{name}.new-{}", std::process::id()));
         let write = || {
             let mut file = private_file().open(&new)?;
-            file.write_all(&identity.secret())?;
+            file.write_all(secret)?;
             file.sync_all()?;
             // Unlike renaming, linking fails where somebody else was faster.
             match fs::hard_link(&new, &path) {

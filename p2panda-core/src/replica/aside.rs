@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec,
-    document::{Document, Outcome},
     hash::{Domain, hash},
     id::{DocumentId, LogId},
     replica::{Replica, damaged, materialise::Halt},
@@ -63,16 +62,6 @@ pub(super) struct Aside {
     caught: u64,
 }
 
-pub(super) enum Tried {
-    Judged(Outcome),
-    /// This build could not judge it before.
-    SetAside,
-}
-
-/// The payload made this build panic. It is set aside from now on; the document may be half
-/// changed and is to be dropped.
-pub(super) struct Caught;
-
 impl Replica {
     /// How many payloads this replica has set aside since it was opened, because they made this
     /// build panic or had killed the process before. Each is a bug to report.
@@ -81,27 +70,26 @@ impl Replica {
         self.aside.caught
     }
 
-    /// Offers a payload to its document, within the net. The last mark of a run is taken away with
-    /// `store.mark(&[])`.
-    pub(super) fn offer(
+    /// Judges a payload within the net; `None` where it is set aside. The last mark of a run is taken
+    /// away with `store.mark(&[])`.
+    pub(super) fn within_net<T>(
         &mut self,
-        document: &mut Document,
         log: &LogId,
         index: u64,
         payload: &[u8],
-    ) -> Result<Tried, Halt> {
+        judge: impl FnOnce() -> T,
+    ) -> Result<Option<T>, Halt> {
         let digest = hash(Domain::Payload, payload);
         let is_this = |mark: &&Mark| mark.is_about(index, &digest);
         if self.aside.marks.get(log).filter(is_this).is_some() {
-            return Ok(Tried::SetAside);
+            return Ok(None);
         }
         let kills = self.aside.probation.get(log).filter(is_this).map_or(0, |mark| mark.kills);
         let build = BUILD.to_owned();
         let mut mark = Mark { log: *log, index, payload: digest, build, kills };
         self.store.mark(&codec::encode(&mark))?;
-        let offer = AssertUnwindSafe(|| document.offer(log.incarnation, index, payload));
-        if let Ok(outcome) = catch_unwind(offer) {
-            return Ok(Tried::Judged(outcome));
+        if let Ok(judged) = catch_unwind(AssertUnwindSafe(judge)) {
+            return Ok(Some(judged));
         }
         tracing::error!(%index, "a payload made this build panic and is set aside");
         mark.kills = MAX_KILLS;
@@ -110,7 +98,7 @@ impl Replica {
         self.store.commit(batch)?;
         self.store.flush()?;
         self.store.mark(&[])?;
-        Err(Caught.into())
+        Err(Halt::Caught)
     }
 
     fn set_aside(&mut self, batch: &mut Batch, mark: Mark) {

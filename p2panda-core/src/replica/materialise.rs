@@ -7,9 +7,7 @@ use crate::{
     id::{DocumentId, FestivalId, Incarnation, LogId},
     log::{BLOCK, DocumentDescriptor, VerifiedSegment},
     replica::{
-        CACHED_BYTES, CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped,
-        accept::put_state,
-        aside::{Caught, Tried},
+        CACHED_BYTES, CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped, accept::put_state,
         damaged, log_of_key, read_state,
     },
     store::{Batch, StoreError, Table, prefix_end},
@@ -40,19 +38,14 @@ impl Progress {
 /// Why a document was not built.
 pub(super) enum Halt {
     Store(StoreError),
-    /// A payload was caught and set aside: the document is to be dropped and built anew.
+    /// A payload made this build panic and is set aside from now on. The document may be half
+    /// changed: it is to be dropped and built anew.
     Caught,
 }
 
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
-    }
-}
-
-impl From<Caught> for Halt {
-    fn from(_: Caught) -> Self {
-        Self::Caught
     }
 }
 
@@ -171,16 +164,18 @@ impl Replica {
             let Some(payload) = next.front() else {
                 return Err(damaged("a log ends early").into());
             };
-            state.stopped = match self.offer(document, log, state.materialised, payload)? {
-                Tried::Judged(Outcome::Valid(changed)) => {
+            let at = state.materialised;
+            let offer = || document.offer(log.incarnation, at, payload);
+            state.stopped = match self.within_net(log, at, payload, offer)? {
+                Some(Outcome::Valid(changed)) => {
                     touched.extend(changed);
                     state.materialised += 1;
                     next.pop_front();
                     continue;
                 }
-                Tried::Judged(Outcome::Waiting) => Some(Stopped::Waiting),
-                Tried::Judged(Outcome::Refused(refusal)) => Some(Stopped::Refused(refusal)),
-                Tried::SetAside => Some(Stopped::Failed),
+                Some(Outcome::Waiting) => Some(Stopped::Waiting),
+                Some(Outcome::Refused(refusal)) => Some(Stopped::Refused(refusal)),
+                None => Some(Stopped::Failed),
             };
             break;
         }
@@ -244,10 +239,12 @@ impl Replica {
             if state.stopped == Some(Stopped::Waiting) {
                 let at = state.materialised;
                 for payload in self.payloads(&log, at, at + 1)? {
-                    document.await_missing(log.incarnation, at, &payload);
+                    let wait = || document.await_missing(log.incarnation, at, &payload);
+                    self.within_net(&log, at, &payload, wait)?;
                 }
             }
         }
+        self.store.mark(&[])?;
         Ok(document)
     }
 

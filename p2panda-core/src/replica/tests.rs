@@ -296,10 +296,9 @@ fn a_process_that_is_killed_at_an_innocent_payload_takes_it_in_later() {
     reader.join(&festival).unwrap();
     accept_all(&mut reader, &writer, &festival);
     // What a kill while loading leaves: the mark of an entry.
-    let mut document = Document::new(writer.user());
     let (log, _) = writer.logs(festival.id()).unwrap()[0];
     let payload = reader.payloads(&log, 0, 1).unwrap().remove(0);
-    assert!(reader.offer(&mut document, &log, 0, &payload).is_ok());
+    assert!(reader.within_net(&log, 0, &payload, || ()).is_ok());
     drop(reader);
     let reader = open(&store, &name);
     assert_eq!(reader.caught(), 1);

@@ -161,6 +161,11 @@ impl Sketch {
         self.logs.iter().map(|(key, (log, value))| (*key, *log, *value))
     }
 
+    /// Every log from a key on, by key, with its value.
+    pub fn from_key(&self, key: Fp) -> impl Iterator<Item = (Fp, LogId, Fp)> + '_ {
+        self.logs.range(key..).map(|(key, (log, value))| (*key, *log, *value))
+    }
+
     /// The first syndromes, at most [`MAX_SYNDROMES`].
     pub fn syndromes(&mut self, count: usize) -> Syndromes {
         let have = self.syndromes.sums().len();

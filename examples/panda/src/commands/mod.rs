@@ -14,6 +14,7 @@ mod request;
 mod resource;
 pub(crate) mod schedule;
 pub(crate) mod steward;
+pub(crate) mod sync;
 pub(crate) mod transfer;
 mod waiting;
 

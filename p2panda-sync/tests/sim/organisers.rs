@@ -1,0 +1,261 @@
+//! What people do in the scenarios: they plan events, ask for resources, change their minds, and
+//! let stewards sign. Capacity has to hold in every view of every peer at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use p2panda_core::{
+    EditError, EntityId, FestivalId, LocalId, Replica,
+    schema::{Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms, Withdrawal},
+    view::{Fact, ResourceFacts},
+};
+use p2panda_policy::{Act, Policies, Standing, Verdict, evaluate, steward};
+use p2panda_sync::{
+    SyncEvent,
+    sim::{App, PeerId, Random, Turn},
+};
+
+/// The slots for which anything is requested: hours of a day.
+pub(crate) const SLOTS: u64 = 24;
+
+/// Peers that offer resources and peers that ask for them.
+pub(crate) struct Organisers {
+    policies: Policies,
+    festivals: Vec<FestivalId>,
+    /// Who offers how many resources, and of which capacity.
+    pub(crate) owners: BTreeMap<PeerId, (usize, i64)>,
+    /// Other devices of an owner, which run stewards for the same resources.
+    pub(crate) stewards: BTreeSet<PeerId>,
+    /// The slots that are asked for: the fewer, the more contested.
+    pub(crate) slots: u64,
+    /// Which of its festivals a peer plans in, by its number; the first where it says nothing.
+    pub(crate) plans_in: BTreeMap<PeerId, Vec<usize>>,
+}
+
+impl Organisers {
+    pub(crate) fn new(owners: impl IntoIterator<Item = PeerId>) -> Self {
+        Self {
+            policies: Policies::default(),
+            festivals: Vec::new(),
+            owners: owners.into_iter().map(|peer| (peer, (2, 1))).collect(),
+            stewards: BTreeSet::new(),
+            slots: SLOTS,
+            plans_in: BTreeMap::new(),
+        }
+    }
+
+    /// Offers what this peer has to offer, once.
+    fn offer(&self, turn: &mut Turn<'_>, festival: FestivalId) -> Result<(), EditError> {
+        let Some((count, capacity)) = self.owners.get(&turn.peer) else { return Ok(()) };
+        let stage = |n| Resource {
+            title: format!("Stage {n}"),
+            capacity: *capacity,
+            policy: PolicySpec::new("first-come"),
+            ..Resource::default()
+        };
+        for n in 0..*count {
+            let local: LocalId = format!("stage-{n}").parse().unwrap();
+            let Turn { replica, now, random, .. } = turn;
+            replica.edit(festival, *now, *random, |edit| edit.put(&local, &stage(n)))?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a resource for a new event, ends a request, or changes an event.
+    fn plan(&self, turn: &mut Turn<'_>, festival: FestivalId) -> Result<(), EditError> {
+        let Turn { replica, now, random, peer, .. } = turn;
+        let view = replica.view(festival);
+        let resources: Vec<EntityId> =
+            view.list::<Resource>()?.into_iter().map(|(id, _)| id).collect();
+        let mine: Vec<_> = own_requests(replica, festival, &resources)?;
+        let what = random.below(10);
+        if what == 0 && !mine.is_empty() {
+            let (resource, request) = random.pick(&mine).unwrap().clone();
+            let withdrawal = Withdrawal { resource, request, reason: String::new() };
+            return replica
+                .edit(festival, *now, *random, |edit| edit.withdraw(withdrawal).map(drop));
+        }
+        if what < 4 || resources.is_empty() {
+            let local: LocalId = format!("event-{}", random.below(5)).parse().unwrap();
+            let event = Event {
+                title: format!("Talk {} of {}", random.below(1000), peer.0),
+                starts: Some(*now),
+                ..Event::default()
+            };
+            return replica
+                .edit(festival, *now, *random, |edit| edit.put(&local, &event).map(drop));
+        }
+        let resource = random.pick(&resources).unwrap().clone();
+        let span = self.span(random);
+        let claimed = *now;
+        replica.edit(festival, *now, *random, |edit| {
+            let event = edit.create(&Event { title: "A concert".into(), ..Event::default() })?;
+            let terms = Terms { event, resource, span, units: 1 };
+            edit.request(Request { terms, claimed, note: String::new() }).map(drop)
+        })
+    }
+
+    fn span(&self, random: &mut Random) -> Span {
+        let hour = |n: u64| Instant::from_millis(i64::try_from(n).unwrap() * 3_600_000);
+        let starts = random.below(self.slots);
+        Span::new(hour(starts), hour(starts + 1 + random.below(2))).unwrap()
+    }
+
+    /// Signs what the owner's steward says, where this device may.
+    fn decide(&self, turn: &mut Turn<'_>, festival: FestivalId) -> Result<(), EditError> {
+        if !turn.replica.may_decide() {
+            return Ok(());
+        }
+        let me = turn.replica.user();
+        for (id, _) in turn.replica.view(festival).list::<Resource>()? {
+            let view = turn.replica.view(festival);
+            let Some(facts) = view.facts(&id)?.filter(|facts| facts.owner == me) else { continue };
+            let arrivals = view.arrivals(&id)?;
+            let acts = steward(&self.policies, me, &facts, &arrivals, None);
+            if acts.is_empty() {
+                continue;
+            }
+            let Turn { replica, now, random, .. } = turn;
+            replica.edit(festival, *now, *random, |edit| {
+                acts.into_iter().try_for_each(|act| match act {
+                    Act::Release(release) => edit.release(release).map(drop),
+                    Act::Decide(decision) => edit.decide(decision).map(drop),
+                })
+            })?;
+            let view = turn.replica.view(festival);
+            if let Some(facts) = view.facts(&id)? {
+                let again = steward(&self.policies, me, &facts, &view.arrivals(&id)?, None);
+                assert_eq!(again, [], "a steward has nothing to add to itself");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn own_requests(
+    replica: &Replica,
+    festival: FestivalId,
+    resources: &[EntityId],
+) -> Result<Vec<(EntityId, EntityId)>, EditError> {
+    let mut mine = Vec::new();
+    for resource in resources {
+        for fact in replica.view(festival).facts(resource)?.into_iter().flat_map(|f| f.records) {
+            if fact.author == replica.user() && matches!(fact.record, Record::Request(_)) {
+                mine.push((resource.clone(), fact.id));
+            }
+        }
+    }
+    Ok(mine)
+}
+
+impl App for Organisers {
+    fn act(&mut self, mut turn: Turn<'_>) -> Result<(), EditError> {
+        self.festivals = turn.festivals.to_vec();
+        let number = match self.plans_in.get(&turn.peer) {
+            Some(festivals) => *turn.random.pick(festivals).unwrap(),
+            None => 0,
+        };
+        let festival = turn.festivals[number];
+        self.offer(&mut turn, festival)?;
+        if self.owners.contains_key(&turn.peer) || self.stewards.contains(&turn.peer) {
+            self.decide(&mut turn, festival)?;
+        }
+        self.plan(&mut turn, festival)
+    }
+
+    fn heard(&mut self, turn: Turn<'_>, event: &SyncEvent) -> Result<(), EditError> {
+        // It has synced once since it was switched on.
+        if matches!(event, SyncEvent::CaughtUp { .. }) {
+            turn.replica.allow_decisions()?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, _: PeerId, replica: &Replica) -> Result<(), String> {
+        let text = |error: p2panda_core::store::StoreError| error.to_string();
+        for festival in &self.festivals {
+            let view = replica.view(*festival);
+            for (id, _) in view.list::<Resource>().map_err(text)? {
+                if let Some(facts) = view.facts(&id).map_err(text)? {
+                    holds_capacity(&self.policies, &facts)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, peers: &[(PeerId, &Replica)]) -> Result<BTreeMap<String, u64>, String> {
+        let text = |error: p2panda_core::store::StoreError| error.to_string();
+        let mut promised: BTreeMap<EntityId, BTreeMap<EntityId, Span>> = BTreeMap::new();
+        let (mut confirmed, mut broken) = (0, 0);
+        for (_, replica) in peers {
+            let (mut confirmed_here, mut broken_here) = (0, 0);
+            for festival in &self.festivals {
+                let view = replica.view(*festival);
+                for (id, _) in view.list::<Resource>().map_err(text)? {
+                    let Some(facts) = view.facts(&id).map_err(text)? else { continue };
+                    let evaluation = evaluate(&self.policies, &facts);
+                    for (fact, request) in requests(&facts) {
+                        if matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }) {
+                            confirmed_here += 1;
+                            let all = promised.entry(id.clone()).or_default();
+                            all.insert(fact.id.clone(), request.terms.span);
+                        }
+                    }
+                    let standings = evaluation.allocation.standings();
+                    broken_here += standings
+                        .filter(|(_, standing)| matches!(standing, Standing::NoRoom(_)))
+                        .count() as u64;
+                }
+            }
+            confirmed = confirmed_here.max(confirmed);
+            broken = broken_here.max(broken);
+        }
+        // Pairs of grants for one moment, each of which some peer sees as confirmed.
+        let mut doubled = 0;
+        for spans in promised.values() {
+            let spans: Vec<_> = spans.values().collect();
+            for (n, span) in spans.iter().enumerate() {
+                doubled +=
+                    spans[n + 1..].iter().filter(|other| span.overlaps(other)).count() as u64;
+            }
+        }
+        Ok(BTreeMap::from([
+            ("confirmed".to_owned(), confirmed),
+            ("broken promises".to_owned(), broken),
+            ("double grants".to_owned(), doubled),
+        ]))
+    }
+}
+
+fn requests(facts: &ResourceFacts) -> impl Iterator<Item = (&Fact, &Request)> {
+    facts.records.iter().filter_map(|fact| match &fact.record {
+        Record::Request(request) => Some((fact, request)),
+        _ => None,
+    })
+}
+
+/// Adds up, moment by moment, what a view shows as confirmed, and what decisions hold.
+fn holds_capacity(policies: &Policies, facts: &ResourceFacts) -> Result<(), String> {
+    let Some(resource) = &facts.resource else { return Ok(()) };
+    let evaluation = evaluate(policies, facts);
+    let confirmed = requests(facts)
+        .filter(|(fact, _)| matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }));
+    let shown: Vec<_> = confirmed.map(|(_, request)| &request.terms).collect();
+    let held: Vec<_> = evaluation.allocation.grants().iter().map(|grant| &grant.terms).collect();
+    for all in [shown, held] {
+        let mut changes: BTreeMap<Instant, i64> = BTreeMap::new();
+        for terms in all {
+            *changes.entry(terms.span.starts).or_default() += terms.units;
+            *changes.entry(terms.span.ends).or_default() -= terms.units;
+        }
+        let mut used = 0;
+        for (at, change) in changes {
+            used += change;
+            if used > resource.capacity {
+                let capacity = resource.capacity;
+                return Err(format!("{used} of {capacity} units of {} at {at:?}", facts.id));
+            }
+        }
+    }
+    Ok(())
+}
