@@ -34,12 +34,15 @@ panda ada resource add "Fire pit" >/dev/null
 panda ada event add "Fire show" --starts 2026-08-20T21:00 --for 1h --tag fire --request "Fire pit" >/dev/null
 panda ada event add "Rain dance" --starts 2026-08-21T21:00 --for 1h >/dev/null
 panda ada event edit "Rain dance" --cancel >/dev/null
+panda bob init >/dev/null
+bob=$(panda bob whoami --json | "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["user"])')
+panda ada event edit "Fire show" --add-editor "$bob" >/dev/null 2>&1
 panda ada export --archive "$work/ada.panda" >/dev/null
 
-panda bob init >/dev/null
 panda bob import "$work/ada.panda" >/dev/null
 panda bob event add "Cafe" --starts 2026-08-20T10:00 --for 2h --request "Fire pit" >/dev/null
 panda bob event edit "Cafe" --title "Café" --starts 2026-08-20T11:00 --for 90m >/dev/null 2>&1
+panda bob event edit "Fire show" --title "Fire and ice" >/dev/null 2>&1
 panda bob event add "Late tea" --starts 2026-08-20T23:30 --for 1h --request "Fire pit" >/dev/null
 asked=$(panda bob request list --event "Late tea" --json | "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])')
 panda bob request withdraw "$asked" >/dev/null
@@ -49,7 +52,7 @@ panda bob export --archive "$work/bob.panda" >/dev/null
 "$venv/bin/python" read.py --json "$work/bob.panda" >"$work/reader.json"
 panda bob schedule --json >"$work/panda.json"
 "$venv/bin/python" compare.py "$work/reader.json" "$work/panda.json"
-grep -q "Fire show" "$work/text"
+grep -q "Fire and ice" "$work/text"
 
 # And it notices what is wrong.
 head -c -200 "$work/bob.panda" >"$work/cut.panda"
