@@ -8,7 +8,9 @@ use automerge::{
     transaction::Transactable as _,
 };
 use peer_automerge::{document, documents, screen, write};
-use peers::{DIFFERENT, History, Measure, Row, Side, Wire, Workload, congress, payloads, serve};
+use peers::{
+    Cost, DIFFERENT, History, Measure, Row, Side, Wire, Workload, congress, payloads, serve,
+};
 
 type Failure = Box<dyn Error>;
 
@@ -74,7 +76,35 @@ fn empty(history: &History) -> Peer {
 fn first_sync(history: &History) -> Result<Row, Failure> {
     let mut there = Peer::new(documents(history)?);
     let mut here = empty(history);
-    exchange(&mut here, &mut there, "UNSIGNED; in the documents, saved nowhere")
+    let (bytes, apply) = apply(&there.documents)?;
+    let note = format!(
+        "UNSIGNED; in the documents, saved nowhere. The same as {bytes} bytes of raw changes, \
+         decoded and applied in one batch a document: {:.0?} of CPU",
+        apply.cpu
+    );
+    exchange(&mut here, &mut there, &note)
+}
+
+/// What the changes cost that others sign: each as it was committed, applied to fresh documents.
+fn apply(documents: &[Automerge]) -> Result<(usize, Cost), Failure> {
+    let mut all = Vec::new();
+    for document in documents {
+        let changes = document.get_changes(&[]);
+        all.push(changes.iter().map(|change| change.raw_bytes().to_vec()).collect::<Vec<_>>());
+    }
+    let bytes = all.iter().flatten().map(Vec::len).sum();
+    let (applied, cost) = Measure::of(|| {
+        let mut documents = Vec::new();
+        for changes in all {
+            let mut document = Automerge::new();
+            let changes = changes.into_iter().map(Change::from_bytes);
+            document.apply_changes(changes.collect::<Result<Vec<_>, _>>()?)?;
+            documents.push(document);
+        }
+        Ok::<_, Failure>(documents)
+    });
+    applied?;
+    Ok((bytes, cost))
 }
 
 fn differ(count: usize, different: usize) -> Result<Row, Failure> {

@@ -48,6 +48,8 @@ pub(crate) async fn sync(here: &Peer, there: &Peer, wire: &mut Wire) -> Result<u
     let stored = async {
         tokio::try_join!(store(&here.store, here_received), store(&there.store, there_received))
     };
+    // Else tokio lets it take fewer events a turn than arrive, and the channel overflows.
+    let stored = tokio::task::unconstrained(stored);
     let (_, (here, there)) = tokio::try_join!(sessions, stored)?;
     Ok(here + there)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -- [--size N] [--only SYSTEM,..] [--workload NAME,..] [--repeat N]
-//!                        [--markdown FILE] [--no-build]
+//!                        [--limit SECONDS] [--markdown FILE] [--no-build]
 //! ```
 
 mod table;
@@ -10,6 +10,7 @@ mod table;
 use std::{
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
 };
 
 use peers::{Row, Workload};
@@ -75,6 +76,7 @@ const SYSTEMS: [System; 6] = [
 struct Options {
     size: usize,
     repeat: usize,
+    limit: Duration,
     systems: Option<Vec<String>>,
     workloads: Vec<Workload>,
     markdown: Option<PathBuf>,
@@ -95,6 +97,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
     let mut options = Options {
         size: 2_000,
         repeat: 1,
+        limit: Duration::from_secs(900),
         systems: None,
         workloads: Workload::ALL.to_vec(),
         markdown: None,
@@ -109,6 +112,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         match name.as_str() {
             "--size" => options.size = number(value()?)?,
             "--repeat" => options.repeat = number(value()?)?,
+            "--limit" => options.limit = Duration::from_secs(number(value()?)? as u64),
             "--no-build" => options.build = false,
             "--markdown" => options.markdown = Some(value()?.into()),
             "--only" => {
@@ -129,7 +133,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             _ => {
                 return Err(format!(
                     "{name} is not known; there are --size N, --only SYSTEM,.., --workload \
-                     NAME,.., --repeat N, --markdown FILE, --no-build"
+                     NAME,.., --repeat N, --limit SECONDS, --markdown FILE, \
+                     --no-build"
                 ));
             }
         }
@@ -181,7 +186,7 @@ fn build(system: &System) -> Result<(), String> {
 fn measure(system: &System, workload: Workload, options: &Options) -> Result<Row, String> {
     let mut best: Option<Row> = None;
     for _ in 0..options.repeat {
-        let row = once(system, workload, options.size)?;
+        let row = once(system, workload, options)?;
         let time = |row: &Row| row.cost.map(|cost| cost.cpu);
         if best.as_ref().is_none_or(|best| time(&row) < time(best)) {
             best = Some(row);
@@ -190,13 +195,24 @@ fn measure(system: &System, workload: Workload, options: &Options) -> Result<Row
     best.ok_or_else(|| "not run".to_owned())
 }
 
-fn once(system: &System, workload: Workload, size: usize) -> Result<Row, String> {
+/// Runs a workload in a process of its own, which is ended where it takes too long.
+fn once(system: &System, workload: Workload, options: &Options) -> Result<Row, String> {
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(here.with_file_name(system.package))
-        .args([workload.name(), &size.to_string()])
+    let mut child = Command::new(here.with_file_name(system.package))
+        .args([workload.name(), &options.size.to_string()])
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .output()
+        .spawn()
         .map_err(|error| error.to_string())?;
+    let started = Instant::now();
+    while child.try_wait().map_err(|error| error.to_string())?.is_none() {
+        if started.elapsed() > options.limit {
+            child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
+            return Err(format!("NOT FINISHED in {} s", options.limit.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         let last = errors.lines().last().unwrap_or("it failed without a word").to_owned();
