@@ -65,5 +65,5 @@ fn doctor_tells_what_is_held_and_cannot_be_read() {
     let status = ada.json(&["doctor"]);
     assert_eq!(status["malformed"][0]["id"], id);
     assert!(status["malformed"][0]["why"].as_str().unwrap().contains("malformed entity"));
-    assert!(ada.text(&["status"]).contains(&id));
+    assert!(ada.text(&["doctor"]).contains(&id));
 }
