@@ -74,6 +74,15 @@ struct Aside {
     end: Tip,
 }
 
+/// A branch of a cut log, as it is kept.
+#[derive(Default)]
+pub(super) struct Lost {
+    /// The entries from the parting on, oldest first.
+    pub(super) payloads: Vec<Vec<u8>>,
+    /// The keys of the segments that hold them and no other branch's.
+    pub(super) keys: Vec<Vec<u8>>,
+}
+
 impl Replica {
     /// Takes in a proof that a log's author signed two chains. Where it acts, the log is cut and
     /// what depended on the rest stops to count, durably when this returns.
@@ -269,14 +278,13 @@ impl Replica {
         Ok(branches)
     }
 
-    /// The entries of a branch of a cut log from the parting on, oldest first, with the keys of the
-    /// segments that hold them and no other branch's. Empty where the branch is not kept.
+    /// What is kept of a branch of a cut log; empty where nothing is.
     pub(super) fn cut_branch(
         &self,
         log: &LogId,
         at: &Tip,
         end: &Chain,
-    ) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), StoreError> {
+    ) -> Result<Lost, StoreError> {
         let aside = self.aside(log)?;
         let by_end: HashMap<Chain, &Aside> =
             aside.iter().map(|segment| (segment.end.chain, segment)).collect();
@@ -287,9 +295,9 @@ impl Replica {
             chain = segment.start;
         }
         if chain != at.chain {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(Lost::default());
         }
-        let (mut payloads, mut keys) = (Vec::new(), Vec::new());
+        let Lost { mut payloads, mut keys } = Lost::default();
         let mut is_shared = false;
         for segment in &path {
             let followers = aside.iter().filter(|other| other.start == segment.end.chain);
@@ -304,7 +312,7 @@ impl Replica {
             let stored = StoredSegment::from_bytes(&bytes).map_err(damaged)?;
             payloads.extend(stored.payloads().map(<[u8]>::to_vec));
         }
-        Ok((payloads, keys))
+        Ok(Lost { payloads, keys })
     }
 
     /// The segments that were set aside of a log.

@@ -41,8 +41,8 @@ impl Replica {
         let descriptor = own.ok_or(EditError::NothingToReissue(*log))?;
         let state = self.log_state(descriptor.festival, log)?.filter(|state| state.is_cut);
         let at = state.ok_or(EditError::NothingToReissue(*log))?.tip();
-        let (lost, keys) = self.cut_branch(log, &at, end)?;
-        if lost.is_empty() {
+        let lost = self.cut_branch(log, &at, end)?;
+        if lost.payloads.is_empty() {
             return Err(EditError::NothingToReissue(*log));
         }
 
@@ -51,7 +51,7 @@ impl Replica {
         for (other, state) in self.document_logs(descriptor.festival, &log.document)? {
             let mut payloads = self.payloads(&other, 0, state.length)?;
             if other == *log {
-                payloads.extend(lost.iter().cloned());
+                payloads.extend(lost.payloads.iter().cloned());
             }
             sources.push(Source { log: other, payloads, at: 0 });
         }
@@ -62,7 +62,7 @@ impl Replica {
         let drafts = BTreeMap::from([(descriptor.label.clone(), draft)]);
         self.write(descriptor.festival, now, fresh, drafts)?;
         let mut batch = Batch::new();
-        for key in keys {
+        for key in lost.keys {
             batch.delete(Table::Cut, key);
         }
         self.store.commit(batch)?;
