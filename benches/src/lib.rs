@@ -4,6 +4,8 @@
 
 mod festival;
 mod log;
+pub mod sketches;
 
 pub use festival::Programme;
 pub use log::OneLog;
+pub use sketches::Sketches;

@@ -11,7 +11,7 @@ use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
 
 use crate::{
     error::{PeerFault, SyncError},
-    node::{Changes, Node},
+    node::{Changes, Held, Node},
     session::{Input, Output, PATIENCE, Session, Stats, SyncEvent},
     transport::Transport,
 };
@@ -65,10 +65,10 @@ impl<T: Transport> Driver<T> {
         cx: &mut Context<'_>,
         observe: &mut impl FnMut(SyncEvent),
     ) -> Poll<Result<(), SyncError>> {
-        let before = self.node.lock().log_cursor();
+        let before = self.node.lock().replica.log_cursor();
         let read = self.read(cx);
         let moved = read.and_then(|read| Ok(read | self.write(cx, observe)?));
-        if self.node.lock().log_cursor() != before {
+        if self.node.lock().replica.log_cursor() != before {
             self.node.wake();
         }
         let moved = moved? | self.tick(cx)?;
@@ -98,7 +98,7 @@ impl<T: Transport> Driver<T> {
             };
             moved = true;
             let closed = matches!(input, Input::Closed);
-            self.session.handle(self.node.now(), input, &mut self.node.lock())?;
+            self.handle(input)?;
             if closed {
                 self.finished = true;
                 break;
@@ -117,10 +117,10 @@ impl<T: Transport> Driver<T> {
         for _ in 0..BURST {
             if !self.finished && self.ready(cx)?.is_pending() {
                 // The session cannot be polled now, but others wait for what it received.
-                self.node.lock().flush()?;
+                self.node.lock().replica.flush()?;
                 break;
             }
-            let output = self.session.poll(self.node.now(), &mut self.node.lock())?;
+            let output = self.next()?;
             moved |= output.is_some();
             match output {
                 Some(Output::Send(frame)) => {
@@ -175,13 +175,27 @@ impl<T: Transport> Driver<T> {
             return Ok(false);
         }
         self.timer = None;
-        self.session.handle(now, Input::Deadline, &mut self.node.lock())?;
+        self.handle(Input::Deadline)?;
         Ok(true)
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), SyncError> {
+        let now = self.node.now();
+        let mut held = self.node.lock();
+        let Held { replica, sketches } = &mut *held;
+        self.session.handle(now, input, replica, sketches)
+    }
+
+    fn next(&mut self) -> Result<Option<Output>, SyncError> {
+        let now = self.node.now();
+        let mut held = self.node.lock();
+        let Held { replica, sketches } = &mut *held;
+        self.session.poll(now, replica, sketches)
     }
 
     fn failed(&mut self, error: io::Error) -> SyncError {
         // Nothing may get lost that was received before.
-        if let Err(error) = self.node.lock().flush() {
+        if let Err(error) = self.node.lock().replica.flush() {
             return error.into();
         }
         match error.kind() {

@@ -33,6 +33,15 @@ pub enum SyncError {
     /// The transport failed.
     #[error("the connection failed: {0}")]
     Transport(#[from] io::Error),
+    /// The peer has done enough for us for now.
+    #[error("the peer is busy; try again in {} seconds", retry_after.as_secs())]
+    Busy {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// The two sides could not find out what differs, or not in time.
+    #[error("what differs could not be found out; try again later")]
+    NoProgress,
     /// Our own store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,13 +66,50 @@ pub enum Fault {
     Neither,
 }
 
+/// What to do about a peer after a session with it has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Connect again at once: the next session goes on where this one was cut.
+    Retry,
+    /// Connect again, but not before so long.
+    BackOff(Duration),
+    /// Do not connect again without a reason.
+    Drop,
+}
+
+/// How long to leave a peer alone after sessions that led to nothing.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// After so many sessions without progress a peer is left alone for a while.
+const MAX_FRUITLESS: u32 = 3;
+
 impl SyncError {
+    /// What to do next. `fruitless` is how many sessions with the peer, this one included, have
+    /// ended in an error without bringing a single entry.
+    #[must_use]
+    pub fn advice(&self, fruitless: u32) -> Advice {
+        match self {
+            Self::Peer(_) | Self::NoFestivalInCommon | Self::Version { .. } => Advice::Drop,
+            Self::Busy { retry_after } => Advice::BackOff(*retry_after),
+            Self::NoProgress | Self::Store(_) | Self::TooManyLogs { .. } => Advice::BackOff(PAUSE),
+            Self::Interrupted | Self::Stalled { .. } | Self::Transport(_) => {
+                match fruitless.checked_sub(MAX_FRUITLESS) {
+                    None => Advice::Retry,
+                    Some(more) => Advice::BackOff(PAUSE * 2_u32.saturating_pow(more.min(6))),
+                }
+            }
+        }
+    }
+
     /// Whose fault it was, which tells what to do.
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Peer(_) => Fault::Peer,
-            Self::NoFestivalInCommon | Self::Version { .. } => Fault::Neither,
+            Self::NoFestivalInCommon
+            | Self::Version { .. }
+            | Self::Busy { .. }
+            | Self::NoProgress => Fault::Neither,
             Self::Interrupted | Self::Stalled { .. } | Self::Transport(_) => Fault::Link,
             Self::Store(_) | Self::TooManyLogs { .. } => Fault::Own,
         }

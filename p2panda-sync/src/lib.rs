@@ -39,18 +39,21 @@
 //!
 //! ```text
 //! opener                                   accepting side
-//!        <- HELLO   festivals, blinded; a fingerprint of each
+//! GREET  ->         a nonce, along with the link's own greeting
+//!        <- HELLO   festivals, blinded, and a sketch of the logs of each
 //! OPEN   ->         those in common, with proof; equal ones are done with
-//! VECTOR ->         the logs of the others
-//!        <- ANSWER  proof in return
-//!        <- WANT, PUSH     what the accepting side lacks; what the opener lacks
-//! PUSH   ->
-//! DONE  <->         all is durable
+//! WANT, PUSH ->     what the opener lacks, by the sketch; what the accepting side lacks
+//!        <- PUSH
+//! DONE  <->         all is durable, and the fingerprints agree
 //! ```
 //!
-//! Equal replicas part after one round trip. A peer that only fetches needs one, any other two,
-//! however much there is to send. After that a live link stays open and pushes what either side
-//! learns.
+//! The sketch ([`sketch`]) tells up to eight differing logs out of any number, so that such peers are
+//! equal after one round trip and some 200 bytes besides the entries. Where more differ, the opener
+//! says about how many, and gets sketches of that size: two round trips. What differs completely is
+//! told log by log, or sent at once to a peer that holds nothing.
+//!
+//! After that a live link stays open and pushes what either side learns. A session that is cut at
+//! any byte is gone on with by the next one, as every segment that came is stored at once.
 //!
 //! # What is where
 //!
@@ -58,6 +61,7 @@
 //! |---|---|
 //! | [`Node`] | a replica, its links, its wake-ups |
 //! | [`Session`] | one exchange: the contract between it and its driver stands on the type |
+//! | [`Sketches`], [`sketch`] | what finds out which logs differ, and its mathematics |
 //! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
 //! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
 //!
@@ -67,16 +71,18 @@
 mod driver;
 mod error;
 mod node;
-mod reconcile;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod sketch;
+mod sketches;
 mod transport;
 mod wire;
 
-pub use error::{Fault, PeerFault, SyncError};
+pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
+pub use sketches::Sketches;
 pub use transport::{MemoryTransport, Transport, memory};
 #[cfg(feature = "tcp")]
 pub use transport::{TcpTransport, TokioClock};

@@ -16,6 +16,7 @@ use crate::{
     driver::Driver,
     error::SyncError,
     session::{Role, Session, Stats, SyncEvent},
+    sketches::Sketches,
     transport::Transport,
 };
 
@@ -57,10 +58,16 @@ impl Clock for StoppedClock {
 pub struct Node(Arc<Shared>);
 
 struct Shared {
-    replica: Mutex<Replica>,
+    held: Mutex<Held>,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
     clock: Box<dyn Clock>,
     watchers: Mutex<Vec<mpsc::Sender<()>>>,
+}
+
+/// A replica, with what its sessions share.
+pub(crate) struct Held {
+    pub(crate) replica: Replica,
+    pub(crate) sketches: Sketches,
 }
 
 impl Node {
@@ -68,10 +75,11 @@ impl Node {
     pub fn new(
         replica: Replica,
         clock: impl Clock + 'static,
-        rng: impl CryptoRng + Send + 'static,
+        mut rng: impl CryptoRng + Send + 'static,
     ) -> Self {
+        let sketches = Sketches::new(&mut rng);
         Self(Arc::new(Shared {
-            replica: Mutex::new(replica),
+            held: Mutex::new(Held { replica, sketches }),
             rng: Mutex::new(Box::new(rng)),
             clock: Box::new(clock),
             watchers: Mutex::default(),
@@ -82,7 +90,7 @@ impl Node {
     #[must_use]
     pub fn into_replica(self) -> Option<Replica> {
         let shared = Arc::into_inner(self.0)?;
-        Some(shared.replica.into_inner().expect(POISONED))
+        Some(shared.held.into_inner().expect(POISONED).replica)
     }
 
     /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
@@ -90,11 +98,11 @@ impl Node {
     /// No other link runs meanwhile, so what takes long does not belong here; nor does another call
     /// of this node, which would wait for ever.
     pub fn with<T>(&self, act: impl FnOnce(&mut Replica) -> T) -> T {
-        let mut replica = self.lock();
-        let before = replica.log_cursor();
-        let result = act(&mut replica);
-        let changed = replica.log_cursor() != before;
-        drop(replica);
+        let mut held = self.lock();
+        let before = held.replica.log_cursor();
+        let result = act(&mut held.replica);
+        let changed = held.replica.log_cursor() != before;
+        drop(held);
         if changed {
             self.wake();
         }
@@ -161,8 +169,8 @@ impl Node {
         Driver::new(self.clone(), session, transport).run(observe)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Replica> {
-        self.0.replica.lock().expect(POISONED)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.held.lock().expect(POISONED)
     }
 
     pub(crate) fn now(&self) -> Duration {

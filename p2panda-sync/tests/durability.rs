@@ -87,7 +87,8 @@ fn what_arrived_before_a_cut_or_a_bad_frame_is_durable() {
         let watch = Watch::default();
         let store = WatchedStore(MemoryStore::buffered(), watch.clone());
         let (mut a, mut b) = (replica(1, &[&festival]), replica_in(store, 2, &[&festival]));
-        Author::new(11, festival.id()).fill(&mut a, 1000, 10);
+        // A block of 128 entries fills a frame.
+        Author::new(11, festival.id()).fill(&mut a, 1000, 510);
         let mut pushes = 0;
         let outcome = sync_over(&mut a, &mut b, |side, frame| {
             pushes += usize::from(side == Side::Opener && frame[0] == common::PUSH);

@@ -1,72 +1,93 @@
 //! The exchange after the greeting: comparing, asking, pushing, and knowing when it is over.
 //!
-//! The opener tells its logs and the accepting side compares. That side then pushes what the opener
-//! lacks and asks for what it lacks itself, both at once. Everything that waits to be sent waits as
-//! the id of a log, never as bytes.
+//! Mostly the opener compares: it pushes what the accepting side lacks and asks for what it lacks
+//! itself, both at once. Everything that waits to be sent waits as the id of a log, never as bytes.
 //!
-//! A `DONE` says how much of the other side's `WANT`s and `PUSH`es is served and durable. A side is
-//! settled when it owes nothing, has said so, and was told the same.
+//! A `DONE` says how many of the other side's messages are taken care of. A side is settled when it
+//! owes nothing, has said so, and was told the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use p2panda_core::{FestivalId, LogId, Replica};
+use p2panda_core::{EarlySegments, FestivalId, LogId};
 
 use super::{
-    Report,
-    greeting::{Common, Opening},
+    Context,
+    budget::Budget,
+    compare::{Common, Telling},
+    greeting::{Agreed, Nonces, Start},
     report::SyncEvent,
+    wishes::Wishes,
 };
 use crate::{
     error::{PeerFault, SyncError},
-    reconcile::Reconcile,
-    wire::{Answer, Done, Message, Token},
+    sketch::Salt,
+    wire::{Done, Message, Open, Resalt, Token},
 };
 
-/// `WANT`s beyond one for each of our logs: for entries that came too early.
-const SPARE_WANTS: usize = 1024;
+/// The most bytes of segments that wait for those before them.
+const MAX_EARLY: usize = 256 * 1024;
+
+/// The most answers that wait for a peer that asks and does not read.
+const MAX_QUEUED: usize = 1024;
+
+/// How often the fingerprints may disagree at the end before the two sides give up.
+const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
+    pub(super) opener: bool,
+    pub(super) nonces: Nonces,
+    /// The largest frame that both sides take.
+    pub(super) frame: usize,
     /// The festivals in common, by their place in the `HELLO`.
-    pub(super) commons: BTreeMap<u64, (FestivalId, Reconcile)>,
+    pub(super) commons: BTreeMap<u64, Common>,
     pub(super) places: BTreeMap<FestivalId, u64>,
-    /// `OPEN` or `ANSWER`, until it is sent.
-    pub(super) greeting: Option<Message>,
-    /// Opening: what the `ANSWER` has to hold, until it came.
-    proofs: Option<Vec<Token>>,
-    /// Whether this side compares, and so sends the `WANT` that is marked as the last.
-    pub(super) compares: bool,
-    /// Whether the comparison can still ask for something.
-    pub(super) comparing: bool,
+    /// `OPEN`, until it is sent.
+    greeting: Option<Message>,
+    /// Small messages that wait, and what is told in several.
+    pub(super) queue: VecDeque<Message>,
+    pub(super) telling: VecDeque<Telling>,
     live: bool,
     /// The connection has ended as it should.
     ended: bool,
 
-    /// The length of each log that the peer holds, or is being sent.
+    /// The length of logs at the peer, or of what it is being sent. Of a log that is not here, what
+    /// we held when we compared is what the peer holds.
     pub(super) theirs: BTreeMap<LogId, u64>,
     /// Logs to push, from where the peer's ends.
     pub(super) push: BTreeSet<LogId>,
-    /// Logs to ask for, and up to which length the peer offered them.
-    pub(super) wanted: BTreeMap<LogId, u64>,
-    /// Logs asked for, and up to which length the peer offered them.
-    pub(super) asked: BTreeMap<LogId, u64>,
-    /// Logs of which the peer holds another chain.
+    /// Logs to ask for, and those that were asked for.
+    pub(super) wishes: Wishes,
+    /// Cut logs whose proof the peer has to get.
+    pub(super) prove: BTreeSet<LogId>,
+    /// Where the peer is known to have cut logs.
+    pub(super) proved: BTreeMap<LogId, u64>,
+    /// Logs that are left alone: parted, or refused by one of us.
     pub(super) parted: BTreeSet<LogId>,
-    /// Those of them that the peer has not been told.
-    pub(super) untold: Vec<LogId>,
+    pub(super) refused: BTreeSet<LogId>,
+    /// How often the peer was asked where a log parts, and whose segments did not fit once.
+    pub(super) probed: BTreeMap<LogId, u32>,
+    pub(super) doubted: BTreeSet<LogId>,
+    pub(super) early: EarlySegments,
     /// Where the replica's changes were last looked at.
     pub(super) cursor: u64,
-    /// How many logs the peer has told.
-    pub(super) logs_heard: usize,
-    pub(super) wants_left: usize,
+    /// Logs that this session took in, and whether others have changed since it began.
+    pub(super) received: BTreeSet<LogId>,
+    pub(super) disturbed: bool,
+    pub(super) wants_served: usize,
+    pub(super) budget: Budget,
+    pub(super) seed: u64,
 
     /// Messages sent, and messages of the peer that were taken in.
-    pub(super) sent: Done,
-    pub(super) taken: Done,
+    pub(super) sent: u64,
+    pub(super) taken: u64,
     /// What we told the peer last, and it us.
-    told: Option<Done>,
-    heard: Option<Done>,
+    told: Option<u64>,
+    heard: Option<u64>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
+    rechecks: u32,
+    /// Whether the logs were not equal when the session began.
+    differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     /// Both sides were settled once, and now.
@@ -75,60 +96,98 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn opening(opening: Opening) -> Self {
-        let Opening { open, commons, cursor, proofs } = opening;
-        let mut this = Self::new(commons, cursor, open.live);
+    pub(super) fn opening(
+        open: Open,
+        agreed: Agreed,
+        seed: u64,
+        cx: &mut Context<'_>,
+    ) -> Result<Self, SyncError> {
+        let (mut this, starts) = Self::new(true, agreed, seed, cx);
         this.greeting = Some(Message::Open(open));
-        this.proofs = Some(proofs);
-        this.awaited = !this.comparing;
-        this
-    }
-
-    pub(super) fn accepting(answer: Answer, commons: Vec<Common>, cursor: u64, live: bool) -> Self {
-        let mut this = Self::new(commons, cursor, live);
-        this.greeting = Some(Message::Answer(answer));
-        this.compares = true;
         this.awaited = true;
-        this
+        if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
+            // The OPEN says as much.
+            this.told = Some(0);
+            this.differed = false;
+        }
+        for (place, start) in starts {
+            if let Start::Compare { syndromes, size } = start {
+                this.compare(place, syndromes, Some(size), cx)?;
+            }
+        }
+        Ok(this)
     }
 
-    fn new(commons: Vec<Common>, cursor: u64, live: bool) -> Self {
-        let nothing = Done { wants: 0, pushes: 0 };
-        let comparing = commons.iter().any(|common| !common.reconcile.is_over());
-        let places = commons.iter().map(|common| (common.festival, common.place)).collect();
-        let mut theirs = BTreeMap::new();
-        let mut by_place = BTreeMap::new();
-        for common in commons {
-            theirs.extend(common.assumed);
-            by_place.insert(common.place, (common.festival, common.reconcile));
+    pub(super) fn accepting(
+        agreed: Agreed,
+        seed: u64,
+        cx: &mut Context<'_>,
+    ) -> Result<Self, SyncError> {
+        let (mut this, starts) = Self::new(false, agreed, seed, cx);
+        if starts.iter().all(|(_, start)| matches!(start, Start::Equal | Start::Mistaken)) {
+            this.heard = Some(0);
+            this.awaited = true;
+            this.differed = starts.iter().any(|(_, start)| matches!(start, Start::Mistaken));
         }
-        Self {
+        for (place, start) in starts {
+            if matches!(start, Start::Mistaken) {
+                // They have grown since the HELLO, or collide under its salt.
+                let grown = cx.sketches.cursor(cx.replica)? != this.cursor;
+                this.resalt(place, !grown, cx)?;
+            }
+        }
+        Ok(this)
+    }
+
+    fn new(opener: bool, agreed: Agreed, seed: u64, cx: &Context<'_>) -> (Self, Vec<(u64, Start)>) {
+        let Agreed { nonces, commons, cursor, frame, live } = agreed;
+        let places = commons.iter().map(|common| (common.festival, common.place)).collect();
+        let mut by_place = BTreeMap::new();
+        let mut starts = Vec::new();
+        for common in commons {
+            let keys = common.keys;
+            by_place.insert(common.place, Common::new(common.festival, common.salt, keys));
+            starts.push((common.place, common.start));
+        }
+        let this = Self {
+            opener,
+            nonces,
+            frame,
             commons: by_place,
             places,
             greeting: None,
-            proofs: None,
-            compares: false,
-            comparing,
+            queue: VecDeque::new(),
+            telling: VecDeque::new(),
             live,
             ended: false,
+            theirs: BTreeMap::new(),
             push: BTreeSet::new(),
-            wanted: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            wishes: Wishes::default(),
+            prove: BTreeSet::new(),
+            proved: BTreeMap::new(),
             parted: BTreeSet::new(),
-            untold: Vec::new(),
+            refused: BTreeSet::new(),
+            probed: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+            early: EarlySegments::new(MAX_EARLY),
             cursor,
-            logs_heard: 0,
-            wants_left: theirs.len() + SPARE_WANTS,
-            theirs,
-            sent: nothing.clone(),
-            taken: nothing,
+            received: BTreeSet::new(),
+            disturbed: false,
+            wants_served: 0,
+            budget: Budget::new(cx.now),
+            seed,
+            sent: 0,
+            taken: 0,
             told: None,
             heard: None,
             awaited: false,
+            rechecks: 0,
+            differed: true,
             unflushed: (0, 0),
             caught_up: false,
             was_settled: false,
-        }
+        };
+        (this, starts)
     }
 
     /// The connection was closed by a peer that had everything.
@@ -137,158 +196,249 @@ impl Exchange {
         self
     }
 
+    /// The opener leaves when all is exchanged. The accepting side waits for that: it cannot know
+    /// whether the opener, who hears the fingerprint last, has to ask once more.
     pub(super) const fn is_finished(&self) -> bool {
-        self.ended || self.was_settled && !self.live
+        self.ended || self.was_settled && self.opener && !self.live
     }
 
     /// Whether neither side owes the other anything, and both know it.
     pub(super) fn is_settled(&self) -> bool {
-        self.proofs.is_none()
-            && self.owes_nothing()
-            && self.told.as_ref() == Some(&self.taken)
-            && self.heard.as_ref() == Some(&self.sent)
+        self.owes_nothing() && self.told == Some(self.taken) && self.heard == Some(self.sent)
     }
 
     fn owes_nothing(&self) -> bool {
-        !self.comparing
-            && self.greeting.is_none()
-            && self.wanted.is_empty()
-            && self.asked.is_empty()
+        self.greeting.is_none()
+            && !self.is_comparing()
+            && self.queue.is_empty()
+            && self.telling.is_empty()
+            && self.wishes.is_empty()
             && self.push.is_empty()
-            && self.untold.is_empty()
+            && self.prove.is_empty()
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether this side still waits for what tells it which logs differ.
+    fn is_comparing(&self) -> bool {
+        self.commons.values().any(|common| !common.is_over())
+    }
+
+    /// Whether both sides know which logs differ, so that new ones can be told apart.
+    pub(super) fn has_compared(&self) -> bool {
+        !self.is_comparing() && (self.opener || self.heard.is_some())
+    }
+
+    /// A message of a type that is not known here: nothing needs to be done about it.
+    pub(super) const fn skip(&mut self) {
+        self.taken += 1;
+        self.awaited = true;
     }
 
     pub(super) fn handle(
         &mut self,
         message: Message,
-        replica: &mut Replica,
-        report: &mut Report,
+        cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
-        if let Some(proofs) = self.proofs.take() {
+        if !message.is_counted() {
             return match message {
-                Message::Answer(answer) if answer.proofs == proofs => {
-                    report.answered();
-                    report
-                        .event(SyncEvent::Met { festivals: self.places.keys().copied().collect() });
-                    Ok(())
-                }
-                Message::Answer(_) => Err(PeerFault::Proof.into()),
+                Message::Done(done) => self.peer_is_done(&done, cx),
                 message => Err(PeerFault::Unexpected(message.name()).into()),
             };
         }
+        self.taken += 1;
+        // Before both have caught up, acknowledging each burst would be no use to a peer that is
+        // still sending: it says when it is done.
+        let is_part_of_more = matches!(
+            message,
+            Message::Push(_) | Message::Need(_) | Message::More(_) | Message::Vector(_)
+        );
+        self.awaited |= !is_part_of_more;
         match message {
-            Message::Vector(vector) => self.compare(&vector, replica, report),
-            Message::Want(want) => self.serve(&want, replica, report),
-            Message::Push(push) => self.accept(push, replica, report),
-            Message::Parted(parted) => self.part_all(parted, replica, report),
-            Message::Done(done) => self.peer_is_done(done, replica, report),
+            Message::Need(need) => self.need(&need, cx),
+            Message::More(more) => self.more(&more, cx),
+            Message::Resalt(resalt) => self.resalted(resalt, cx),
+            Message::Vector(vector) => self.hear(&vector, cx),
+            Message::Want(want) => self.serve(&want, cx),
+            Message::Push(push) => self.accept_all(&push, cx),
+            Message::Probe(probe) => self.probed(&probe, cx),
+            Message::Runs(runs) => self.take_runs(runs, cx),
+            Message::Fork(fork) => self.take_fork(*fork, cx),
+            Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
             message => Err(PeerFault::Unexpected(message.name()).into()),
+        }?;
+        if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
+            return Err(PeerFault::TooMany("questions").into());
         }
+        Ok(())
     }
 
     pub(super) fn next_message(
         &mut self,
-        replica: &mut Replica,
-        report: &mut Report,
+        cx: &mut Context<'_>,
     ) -> Result<Option<Message>, SyncError> {
-        let message = if self.ended { None } else { self.next_to_send(replica, report)? };
+        let message = if self.ended { None } else { self.next_to_send(cx)? };
+        if let Some(message) = &message
+            && message.is_counted()
+        {
+            self.sent += 1;
+            if !self.caught_up {
+                cx.report.turn();
+            }
+        }
         let settled = message.is_none() && self.is_settled();
         if settled && !self.was_settled {
             self.caught_up = true;
-            report.event(SyncEvent::CaughtUp { stats: report.stats });
+            cx.report.event(SyncEvent::CaughtUp { stats: cx.report.stats });
         }
         self.was_settled = settled;
         Ok(message)
     }
 
-    fn next_to_send(
-        &mut self,
-        replica: &mut Replica,
-        report: &mut Report,
-    ) -> Result<Option<Message>, SyncError> {
+    fn next_to_send(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         if let Some(greeting) = self.greeting.take() {
             return Ok(Some(greeting));
         }
-        if let Some(vector) = self.next_vector() {
-            return Ok(Some(Message::Vector(vector)));
+        if let Some(message) = self.queue.pop_front() {
+            return Ok(Some(message));
         }
-        if let Some(want) = self.next_want(replica)? {
-            self.ask(report);
+        if let Some(message) = self.tell(cx)? {
+            return Ok(Some(message));
+        }
+        if let Some(want) = self.next_want(cx)? {
             return Ok(Some(Message::Want(want)));
         }
-        if let Some(parted) = self.next_parted() {
-            return Ok(Some(Message::Parted(parted)));
-        }
         loop {
-            if self.live && !self.comparing {
-                self.look_for_changes(replica)?;
+            self.look_for_changes(cx)?;
+            if let Some(message) = self.queue.pop_front() {
+                return Ok(Some(message));
             }
-            if let Some(push) = self.next_push(replica, report)? {
-                self.ask(report);
+            if let Some(push) = self.next_push(cx)? {
                 return Ok(Some(Message::Push(push)));
             }
+            if let Some(fork) = self.next_fork(cx)? {
+                return Ok(Some(fork));
+            }
             // What becomes durable here is not only this peer's: look again.
-            if !self.flush(replica)? {
+            if !self.flush(cx)? {
                 break;
             }
         }
-        Ok(self.next_done().map(Message::Done))
+        self.next_done(cx)
     }
 
     /// Makes everything durable that is held, from whomever it came: what another session received
     /// counts here as held, and so is acknowledged here. Whether there was anything.
-    pub(super) fn flush(&mut self, replica: &mut Replica) -> Result<bool, SyncError> {
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
         self.unflushed = (0, 0);
-        if replica.is_durable() {
+        if cx.replica.is_durable() {
             return Ok(false);
         }
-        replica.flush()?;
+        cx.replica.flush()?;
         Ok(true)
     }
 
-    /// Before both have caught up, every `DONE` answers something: acknowledging each burst would
-    /// be no use to a peer that is still sending. On a live link it is the acknowledgement.
-    fn next_done(&mut self) -> Option<Done> {
-        let says_news = self.told.as_ref() != Some(&self.taken);
+    /// Before both have caught up, every `DONE` answers something. On a live link it is the
+    /// acknowledgement.
+    fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
+        let says_news = self.told != Some(self.taken);
         if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
-            return None;
+            return Ok(None);
         }
         self.awaited = false;
-        self.told = Some(self.taken.clone());
-        self.told.clone()
+        self.told = Some(self.taken);
+        let says_check = !self.opener && self.differed && !self.caught_up;
+        let check = if says_check { self.check(cx)? } else { None };
+        Ok(Some(Message::Done(Done { messages: self.taken, check })))
     }
 
-    fn peer_is_done(
-        &mut self,
-        done: Done,
-        replica: &Replica,
-        report: &mut Report,
-    ) -> Result<(), SyncError> {
-        if done.wants > self.sent.wants || done.pushes > self.sent.pushes {
+    /// What all logs of the festivals in common hash to, without those that one of us refuses;
+    /// `None` where they have changed by other hands.
+    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
+        if self.disturbed || !self.parted.is_empty() {
+            return Ok(None);
+        }
+        let mut parts = Vec::new();
+        for common in self.commons.values() {
+            let Context { replica, sketches, .. } = cx;
+            let fingerprint =
+                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
+            parts.push(fingerprint.0);
+        }
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+        Ok(Some(self.nonces.token("p2panda 1 sync check", &parts)))
+    }
+
+    fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        if done.messages > self.sent || (!self.opener && done.check.is_some()) {
             return Err(PeerFault::Message("DONE").into());
         }
-        if done.wants == self.sent.wants && !self.asked.is_empty() {
-            // Others may have sent what was asked for, and then it was not sent again.
-            for (log, offered) in std::mem::take(&mut self.asked) {
-                if replica.held(&log)?.is_none_or(|held| held.length < offered) {
-                    self.asked.insert(log, offered);
-                }
-            }
-            if !self.asked.is_empty() {
-                return Err(PeerFault::Undelivered { logs: self.asked.len() }.into());
-            }
+        if done.messages == self.sent {
+            self.wishes.must_be_served(cx.replica)?;
         }
         if !self.caught_up {
-            report.answered();
+            cx.report.answered();
         }
-        self.heard = Some(done);
+        self.heard = Some(done.messages);
         self.awaited = true;
+        if let Some(theirs) = done.check
+            && done.messages == self.sent
+            && self.owes_nothing()
+        {
+            self.flush(cx)?;
+            self.look_for_changes(cx)?;
+            if self.check(cx)?.is_some_and(|ours| ours != theirs) {
+                tracing::debug!("the logs are not equal");
+                self.recheck()?;
+            }
+        }
         Ok(())
     }
 
-    const fn ask(&self, report: &mut Report) {
-        if !self.caught_up {
-            report.turn();
+    /// All was exchanged that the sketches told of, and yet the logs are not equal: some collide
+    /// under the salt.
+    fn recheck(&mut self) -> Result<(), SyncError> {
+        self.rechecks += 1;
+        if self.rechecks > MAX_RECHECKS {
+            return Err(SyncError::NoProgress);
         }
+        self.ask_to_compare_again();
+        Ok(())
+    }
+
+    /// Accepting: the comparison of a festival begins again, under another salt where there is a
+    /// reason to believe that logs collide.
+    pub(super) fn resalt(
+        &mut self,
+        place: u64,
+        fresh: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let salt = match fresh.then(|| cx.sketches.fresh_salt(cx.now)).flatten() {
+            Some(salt) => salt,
+            None => cx.sketches.salt(cx.now),
+        };
+        let message = self.begin_again(place, salt, cx)?;
+        self.queue.push_back(Message::Resalt(message));
+        Ok(())
+    }
+
+    fn begin_again(
+        &mut self,
+        place: u64,
+        salt: Salt,
+        cx: &mut Context<'_>,
+    ) -> Result<Resalt, SyncError> {
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        if common.salt != salt {
+            let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
+            self.budget.salt(cx.now, logs)?;
+        }
+        common.restart(salt);
+        self.wishes.forget(place);
+        let sums = common.sums(cx, &self.refused)?;
+        Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
     }
 }

@@ -1,192 +1,288 @@
 //! How two sides find the festivals they have in common without naming others.
 //!
-//! A festival's id is what its ticket gives away, so it never travels. The accepting side shows
-//! hashes under a fresh salt; the opener proves that it knows some of them, under its own nonce
-//! too, and so does the accepting side in return: repeating a message that somebody else sent
-//! proves nothing. A peer in the middle who relays both ways is kept out by the link's encryption.
+//! A festival's id is what its ticket gives away, so it never travels. Each side draws a nonce; the
+//! accepting side names its festivals by hashes under both, which only those recognise who know
+//! them too and which prove that it knows them itself; the opener proves in return that it knows
+//! those it chose. Repeating what somebody else said to somebody else proves nothing. A peer in the
+//! middle who relays both ways is kept out by the link's encryption.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use p2panda_core::{FestivalId, LogId, Replica};
+use p2panda_core::{FestivalId, Replica};
 use rand_core::CryptoRng;
 
+use super::Context;
 use crate::{
     error::{PeerFault, SyncError},
-    reconcile::{Logs, Reconcile, fingerprint},
-    wire::{Answer, Chosen, Fingerprint, Hello, MAX_FESTIVALS, Offered, Open, Token},
+    sketch::{Fingerprint, Keys, Salt, Syndromes, pack, packed_count, unpack},
+    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Offered, Open, Token},
 };
 
-/// The most logs of one session, ours or the peer's.
-pub(super) const MAX_LOGS: usize = 1 << 18;
+/// The syndromes of a `HELLO`: what resolves up to eight differing logs at once.
+const SYNDROMES: usize = 16;
+
+/// The most syndromes that a `HELLO` brings because the last sessions needed more.
+const MANY_SYNDROMES: u64 = 64;
+
+/// Where a `HELLO` has many festivals there is room for fewer each.
+const FEW_SYNDROMES: usize = 4;
+const MANY_FESTIVALS: usize = 64;
+
+/// The least that a peer has to take, in KiB: a segment with a fork proof.
+const LEAST_FRAME: u64 = 96;
 
 impl Token {
     pub(super) fn random(rng: &mut impl CryptoRng) -> Self {
-        let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
-        Self(bytes)
+        Self(rng.next_u64().to_be_bytes())
     }
+}
 
-    fn derived(domain: &str, parts: &[&[u8]]) -> Self {
+/// The nonces of the two sides: what makes a session's hashes its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nonces {
+    pub(super) opener: Token,
+    pub(super) acceptor: Token,
+}
+
+impl Nonces {
+    /// Eight bytes that only those can know who know the parts.
+    pub(super) fn token(&self, domain: &str, parts: &[&[u8]]) -> Token {
         let mut hasher = blake3::Hasher::new_derive_key(domain);
+        hasher.update(&self.opener.0).update(&self.acceptor.0);
         for part in parts {
             hasher.update(part);
         }
-        let mut bytes = [0; 16];
+        let mut bytes = [0; 8];
         hasher.finalize_xof().fill(&mut bytes);
-        Self(bytes)
+        Token(bytes)
+    }
+
+    fn name(&self, festival: &FestivalId) -> Token {
+        self.token("p2panda 1 festival hello", &[festival.as_bytes()])
+    }
+
+    fn proof(&self, festival: &FestivalId) -> Token {
+        self.token("p2panda 1 festival open", &[festival.as_bytes()])
+    }
+
+    fn equal(&self, festival: &FestivalId, fingerprint: &Fingerprint) -> Token {
+        self.token("p2panda 1 festival equal", &[festival.as_bytes(), &fingerprint.0])
     }
 }
 
-fn blinded(salt: &Token, festival: &FestivalId) -> Token {
-    Token::derived("p2panda 1 festival hello", &[&salt.0, festival.as_bytes()])
+/// The frames that both sides take.
+pub(super) fn frame_limit(kib: u64) -> Result<usize, PeerFault> {
+    if kib < LEAST_FRAME {
+        return Err(PeerFault::Message("a frame size"));
+    }
+    let bytes = usize::try_from(kib.saturating_mul(1024)).unwrap_or(usize::MAX);
+    Ok(bytes.min(MAX_FRAME))
 }
 
-fn opener_proof(salt: &Token, nonce: &Token, festival: &FestivalId) -> Token {
-    Token::derived("p2panda 1 festival open", &[&salt.0, &nonce.0, festival.as_bytes()])
+pub(super) const fn greet(nonce: Token) -> Greet {
+    Greet { nonce, frame: MAX_FRAME as u64 / 1024 }
 }
 
-fn answer_proof(salt: &Token, nonce: &Token, festival: &FestivalId) -> Token {
-    Token::derived("p2panda 1 festival answer", &[&salt.0, &nonce.0, festival.as_bytes()])
-}
-
-/// A festival that both sides know, and how its comparison begins.
+/// A festival that both sides know.
 pub(super) struct Common {
     pub(super) festival: FestivalId,
     pub(super) place: u64,
-    pub(super) reconcile: Reconcile,
-    /// What the peer holds of each log, unless the comparison says otherwise.
-    pub(super) assumed: Vec<(LogId, u64)>,
+    pub(super) salt: Salt,
+    pub(super) keys: Keys,
+    /// What the `HELLO` or `OPEN` says of its logs.
+    pub(super) start: Start,
 }
 
-impl Common {
-    fn new(
-        festival: FestivalId,
-        place: u64,
-        logs: Logs,
-        begin: impl FnOnce(Logs) -> Reconcile,
-    ) -> Self {
-        let assumed = logs.iter().map(|(log, tip)| (*log, tip.length)).collect();
-        Self { festival, place, assumed, reconcile: begin(logs) }
-    }
+/// How the comparison of a festival begins.
+pub(super) enum Start {
+    /// The logs are equal.
+    Equal,
+    /// Opening: compare with these syndromes of a map of about so many logs.
+    Compare { syndromes: Syndromes, size: u64 },
+    /// Accepting: the opener compares.
+    Await,
+    /// Accepting: the opener believes the logs to be equal, and they are not.
+    Mistaken,
 }
 
 /// The accepting side, between `HELLO` and `OPEN`.
 pub(super) struct Offer {
-    salt: Token,
+    nonces: Nonces,
+    salt: Salt,
+    pub(super) frame: usize,
     /// Where the replica's changes stood when its logs were read.
+    cursor: u64,
+    festivals: Vec<FestivalId>,
+}
+
+/// What the two sides agree on.
+pub(super) struct Agreed {
+    pub(super) nonces: Nonces,
+    pub(super) commons: Vec<Common>,
     pub(super) cursor: u64,
-    festivals: Vec<(FestivalId, Offered, Logs)>,
+    pub(super) frame: usize,
+    pub(super) live: bool,
 }
 
 impl Offer {
-    pub(super) fn new(salt: Token, replica: &Replica) -> Result<Self, SyncError> {
-        let cursor = replica.log_cursor();
-        let mut ids: Vec<_> = replica
-            .festivals()?
-            .iter()
-            .map(|festival| (blinded(&salt, &festival.id()), festival.id()))
+    pub(super) fn new(
+        greet: &Greet,
+        acceptor: Token,
+        cx: &mut Context<'_>,
+    ) -> Result<(Self, Hello), SyncError> {
+        let nonces = Nonces { opener: greet.nonce, acceptor };
+        let frame = frame_limit(greet.frame)?;
+        let mut ids: Vec<_> = festivals(cx.replica)?
+            .into_iter()
+            .map(|festival| (nonces.name(&festival), festival))
             .collect();
         // Sorted by their hashes: the order says nothing, and where there are too many, each
         // session offers others.
         ids.sort_unstable();
         ids.truncate(MAX_FESTIVALS);
+        let salt = usable_salt(cx, ids.iter().map(|(_, festival)| *festival))?;
+        let count = syndrome_count(ids.len(), cx.sketches.expected());
+        let mut hello = Hello {
+            nonce: acceptor,
+            salt: Token(salt.0),
+            frame: MAX_FRAME as u64 / 1024,
+            festivals: Vec::with_capacity(ids.len()),
+        };
         let mut festivals = Vec::with_capacity(ids.len());
-        for (blinded, id) in ids {
-            let logs = logs(replica, id)?;
-            let fingerprint = fingerprint(&salt, &id, &logs);
-            festivals.push((id, Offered { blinded, fingerprint }, logs));
+        for (name, festival) in ids {
+            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let syndromes = pack(sketch.syndromes(count).sums().iter().copied()).into();
+            let size = u64::from(usize::BITS - sketch.len().leading_zeros());
+            hello.festivals.push(Offered { name, size, syndromes });
+            festivals.push(festival);
         }
-        Ok(Self { salt, cursor, festivals })
+        let cursor = cx.sketches.cursor(cx.replica)?;
+        Ok((Self { nonces, salt, frame, cursor, festivals }, hello))
     }
 
-    pub(super) fn hello(&self) -> Hello {
-        let festivals = self.festivals.iter().map(|(_, offered, _)| offered.clone()).collect();
-        Hello { salt: self.salt, festivals }
-    }
-
-    /// Checks the opener's proofs, and proves in return.
-    pub(super) fn answer(mut self, open: &Open) -> Result<(Answer, Vec<Common>), SyncError> {
-        if open.festivals.is_empty() {
+    /// Checks the opener's proofs.
+    pub(super) fn agree(self, open: &Open, cx: &mut Context<'_>) -> Result<Agreed, SyncError> {
+        if open.places.is_empty() {
             return Err(SyncError::NoFestivalInCommon);
         }
-        let mut proofs = Vec::new();
-        let mut commons = Vec::new();
-        let mut previous = None;
-        for chosen in &open.festivals {
-            let offered =
-                usize::try_from(chosen.place).ok().and_then(|at| self.festivals.get_mut(at));
-            let (festival, _, logs) = offered.ok_or(PeerFault::Proof)?;
-            if chosen.proof != opener_proof(&self.salt, &open.nonce, festival) {
+        let malformed = PeerFault::Message("OPEN");
+        let mut commons: Vec<Common> = Vec::new();
+        let mut proofs = &open.proofs[..];
+        for chosen in &open.places {
+            let (place, equal) = (chosen / 2, chosen % 2 == 1);
+            if commons.last().is_some_and(|last| last.place >= place) {
+                return Err(malformed.into());
+            }
+            let offered = usize::try_from(place).ok().and_then(|at| self.festivals.get(at));
+            let festival = *offered.ok_or(PeerFault::Proof)?;
+            let (proof, rest) = proofs.split_first_chunk().ok_or(PeerFault::Proof)?;
+            if *proof != self.nonces.proof(&festival).0 {
                 return Err(PeerFault::Proof.into());
             }
-            if previous.replace(chosen.place).is_some_and(|previous| previous >= chosen.place) {
-                return Err(PeerFault::Message("OPEN").into());
-            }
-            proofs.push(answer_proof(&self.salt, &open.nonce, festival));
-            let begin = if chosen.equal { |_| Reconcile::equal() } else { Reconcile::hearing };
-            commons.push(Common::new(*festival, chosen.place, std::mem::take(logs), begin));
+            proofs = rest;
+            let start = if equal {
+                let (claimed, rest) =
+                    proofs.split_first_chunk().ok_or_else(|| malformed.clone())?;
+                proofs = rest;
+                let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+                let ours = self.nonces.equal(&festival, &fingerprint).0;
+                if *claimed == ours { Start::Equal } else { Start::Mistaken }
+            } else {
+                Start::Await
+            };
+            let keys = Keys::new(self.salt, &festival);
+            commons.push(Common { festival, place, salt: self.salt, keys, start });
         }
-        check_count(&commons)?;
-        Ok((Answer { proofs }, commons))
+        if !proofs.is_empty() {
+            return Err(malformed.into());
+        }
+        if commons.iter().all(|common| matches!(common.start, Start::Equal)) {
+            cx.sketches.expect(0);
+        }
+        let Self { nonces, cursor, frame, .. } = self;
+        Ok(Agreed { nonces, commons, cursor, frame, live: open.live })
     }
 }
 
-/// The opening side, once it has the `HELLO`.
-pub(super) struct Opening {
-    pub(super) open: Open,
-    pub(super) commons: Vec<Common>,
-    pub(super) cursor: u64,
-    /// What the `ANSWER` has to hold.
-    pub(super) proofs: Vec<Token>,
-}
-
-impl Opening {
-    pub(super) fn new(
-        hello: &Hello,
-        nonce: Token,
-        live: bool,
-        replica: &Replica,
-    ) -> Result<Self, SyncError> {
-        let cursor = replica.log_cursor();
-        let offered: BTreeMap<Token, (u64, Fingerprint)> = (0..)
-            .zip(&hello.festivals)
-            .map(|(place, offered)| (offered.blinded, (place, offered.fingerprint)))
-            .collect();
-        let mut chosen = Vec::new();
-        for festival in replica.festivals()? {
-            let id = festival.id();
-            if let Some((place, theirs)) = offered.get(&blinded(&hello.salt, &id)) {
-                chosen.push((*place, id, *theirs));
-            }
+/// What the opener says to a `HELLO`, and how it goes on.
+pub(super) fn open(
+    hello: &Hello,
+    opener: Token,
+    live: bool,
+    cx: &mut Context<'_>,
+) -> Result<(Open, Agreed), SyncError> {
+    let nonces = Nonces { opener, acceptor: hello.nonce };
+    let salt = Salt(hello.salt.0);
+    let cursor = cx.sketches.cursor(cx.replica)?;
+    let offered: BTreeMap<Token, (u64, &Offered)> =
+        (0..).zip(&hello.festivals).map(|(at, offered)| (offered.name, (at, offered))).collect();
+    let mut chosen = Vec::new();
+    for festival in festivals(cx.replica)? {
+        if let Some((place, offered)) = offered.get(&nonces.name(&festival)) {
+            chosen.push((*place, festival, *offered));
         }
-        chosen.sort_unstable_by_key(|(place, ..)| *place);
-        let mut this = Self {
-            open: Open { nonce, live, festivals: Vec::new() },
-            commons: Vec::new(),
-            cursor,
-            proofs: Vec::new(),
+    }
+    chosen.sort_unstable_by_key(|(place, ..)| *place);
+    let mut places = Vec::new();
+    let mut proofs = Vec::new();
+    let mut commons = Vec::new();
+    for (place, festival, offered) in chosen {
+        let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
+        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        proofs.extend(nonces.proof(&festival).0);
+        let ours = sketch.syndromes(syndromes.sums().len());
+        let equal = ours == syndromes && !sketch.collided();
+        let start = if equal {
+            let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+            proofs.extend(nonces.equal(&festival, &fingerprint).0);
+            Start::Equal
+        } else {
+            Start::Compare { syndromes, size: offered.size }
         };
-        for (place, id, theirs) in chosen {
-            let logs = logs(replica, id)?;
-            let equal = fingerprint(&hello.salt, &id, &logs) == theirs;
-            let proof = opener_proof(&hello.salt, &nonce, &id);
-            this.open.festivals.push(Chosen { place, proof, equal });
-            this.proofs.push(answer_proof(&hello.salt, &nonce, &id));
-            let begin = if equal { |_| Reconcile::equal() } else { Reconcile::telling };
-            this.commons.push(Common::new(id, place, logs, begin));
+        places.push(2 * place + u64::from(equal));
+        commons.push(Common { festival, place, salt, keys: Keys::new(salt, &festival), start });
+    }
+    let open = Open { live, places, proofs: proofs.into() };
+    let frame = frame_limit(hello.frame)?;
+    Ok((open, Agreed { nonces, commons, cursor, frame, live }))
+}
+
+/// Syndromes as they came: at least two, or they would tell nothing.
+pub(super) fn read_syndromes(bytes: &[u8], name: &'static str) -> Result<Syndromes, PeerFault> {
+    let sums = unpack(bytes).filter(|_| packed_count(bytes.len()) >= 2);
+    sums.and_then(Syndromes::from_sums).ok_or(PeerFault::Message(name))
+}
+
+/// Our salt, or another one where two logs of a festival have one key under it.
+fn usable_salt(
+    cx: &mut Context<'_>,
+    festivals: impl Iterator<Item = FestivalId>,
+) -> Result<Salt, SyncError> {
+    let salt = cx.sketches.salt(cx.now);
+    for festival in festivals {
+        if cx.sketches.sketch(cx.replica, festival, salt)?.collided() {
+            let busy = SyncError::Busy { retry_after: BUSY };
+            return cx.sketches.fresh_salt(cx.now).ok_or(busy);
         }
-        check_count(&this.commons)?;
-        Ok(this)
+    }
+    Ok(salt)
+}
+
+/// How long a peer is asked to wait.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
+
+/// Enough for what the last sessions found to differ, as far as there is room.
+fn syndrome_count(festivals: usize, expected: u64) -> usize {
+    if festivals > MANY_FESTIVALS {
+        return FEW_SYNDROMES;
+    }
+    let enough = (2 * (expected.saturating_add(expected / 4) + 3)).min(MANY_SYNDROMES);
+    match usize::try_from(enough) {
+        Ok(count) if expected > 8 && festivals <= MANY_FESTIVALS / 4 => count,
+        _ => SYNDROMES,
     }
 }
 
-fn logs(replica: &Replica, festival: FestivalId) -> Result<Logs, SyncError> {
-    let mut logs = replica.logs(festival)?;
-    logs.sort_unstable_by_key(|(log, _)| *log);
-    Ok(logs)
-}
-
-fn check_count(commons: &[Common]) -> Result<(), SyncError> {
-    let logs = commons.iter().map(|common| common.assumed.len()).sum();
-    if logs > MAX_LOGS { Err(SyncError::TooManyLogs { logs }) } else { Ok(()) }
+fn festivals(replica: &Replica) -> Result<Vec<FestivalId>, SyncError> {
+    Ok(replica.festivals()?.iter().map(p2panda_core::Festival::id).collect())
 }

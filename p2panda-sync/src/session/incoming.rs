@@ -1,139 +1,271 @@
-//! What an exchange does with the peer's messages.
+//! What an exchange does with differences, and with what the peer sends.
 
-use p2panda_core::{AcceptError, Accepted, DocumentId, FestivalId, LogId, Replica};
+use p2panda_core::{
+    AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
+};
 
-use super::{Report, exchange::Exchange, greeting::MAX_LOGS, report::SyncEvent};
+use super::{Context, exchange::Exchange, report::SyncEvent, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
-    wire::{Parted, Push, Vector, Want},
+    sketch::{Difference, Fp},
+    wire::{Deflated, Message, Piece, Refuse, Stand, Want, Wanted, Wants, read_keys, write_keys},
 };
 
 /// After so many segments or bytes a flush does not wait for the end of the burst.
 const MAX_UNFLUSHED: (usize, usize) = (256, 1024 * 1024);
 
+/// Wishes beyond one for each log: for entries that came too early, and for comparisons again.
+const SPARE_WISHES: usize = 4096;
+
 impl Exchange {
-    /// Compares what the peer tells: pushes what it lacks, asks for what we lack.
-    pub(super) fn compare(
+    /// Pushes what the peer lacks and asks for what we lack.
+    pub(super) fn act_on(
         &mut self,
-        vector: &Vector,
-        replica: &Replica,
-        report: &mut Report,
+        place: u64,
+        differences: Vec<Difference>,
+        cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
-        self.logs_heard += vector.logs.len();
-        if self.logs_heard > MAX_LOGS {
-            return Err(PeerFault::TooMany("logs").into());
-        }
-        let common = self.commons.get_mut(&vector.place);
-        let (festival, reconcile) = common.ok_or(PeerFault::Unexpected("VECTOR"))?;
-        let festival = *festival;
-        for difference in reconcile.hear(vector)? {
-            let log = difference.log;
-            let Some(theirs) = difference.theirs else {
-                self.theirs.remove(&log);
-                self.push.insert(log);
+        let Some(common) = self.commons.get(&place) else { return Ok(()) };
+        let (festival, keys) = (common.festival, common.keys.clone());
+        for Difference { key, ours, theirs } in differences {
+            let Some(log) = ours else {
+                let until = theirs.map_or(0, |hint| hint.length_near(0)).max(1);
+                self.wishes.want(place, key, Wish { log: None, until, fork: false })?;
                 continue;
             };
-            let ours = difference.ours.map_or(0, |tip| tip.length);
-            if theirs.length > ours {
-                self.theirs.insert(log, theirs.length);
-                self.wanted.insert(log, theirs.length);
-            } else if replica.chain_at(&log, theirs.length)? == Some(theirs.chain) {
-                self.theirs.insert(log, theirs.length);
-                self.push.insert(log);
+            if self.parted.contains(&log) || self.refused.contains(&log) {
+                continue;
+            }
+            // It may have gone in the meantime.
+            let Some(ours) = cx.sketches.entry(cx.replica, festival, &log)? else { continue };
+            let Some(hint) = theirs else {
+                self.theirs.insert(log, 0);
+                self.send(log, ours.tip.length == 0);
+                continue;
+            };
+            let length = hint.length_near(ours.tip.length);
+            if length > ours.tip.length {
+                if ours.cut {
+                    self.prove.insert(log);
+                } else {
+                    let wish = Wish { log: Some(log), until: length, fork: false };
+                    self.wishes.want(place, key, wish)?;
+                }
+                continue;
+            }
+            let chain = cx.replica.chain_at(&log, length)?;
+            if chain.is_none_or(|chain| keys.digest(&chain) != hint.digest) {
+                self.probe(&log, cx)?;
+                continue;
+            }
+            self.theirs.insert(log, length);
+            if hint.cut {
+                let wish = Wish { log: Some(log), until: length, fork: true };
+                self.wishes.want(place, key, wish)?;
             } else {
-                self.part(festival, log, report);
-                self.untold.push(log);
+                self.send(log, length == ours.tip.length);
             }
         }
         Ok(())
+    }
+
+    /// Queues what follows in a log, or where there are no entries, its proof.
+    fn send(&mut self, log: LogId, has_all: bool) {
+        if has_all {
+            self.prove.insert(log);
+        } else {
+            self.push.insert(log);
+        }
     }
 
     /// Takes the peer's wishes: pushes follow as the transport takes them.
-    pub(super) fn serve(
-        &mut self,
-        want: &Want,
-        replica: &Replica,
-        report: &mut Report,
-    ) -> Result<(), SyncError> {
-        self.taken.wants += 1;
-        self.awaited |= !want.logs.is_empty();
-        let left = self.wants_left.checked_sub(want.logs.len());
-        self.wants_left = left.ok_or(PeerFault::TooMany("wants"))?;
-        for item in &want.logs {
-            let (log, tip) = (item.log(), item.tip());
-            let Some(festival) = self.festival_of(&log.document, replica)? else { continue };
-            if self.parted.contains(&log) {
-                continue;
-            }
-            // A place beyond our end is no news to us, and nothing to serve.
-            let ours = replica.chain_at(&log, tip.length)?;
-            if tip.length > 0 && ours.is_some_and(|ours| ours != tip.chain) {
-                self.part(festival, log, report);
-                self.untold.push(log);
-                continue;
-            }
-            self.theirs.insert(log, tip.length);
-            self.push.insert(log);
+    pub(super) fn serve(&mut self, want: &Want, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let place = want.place;
+        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("WANT"))?;
+        let (festival, salt) = (common.festival, common.salt);
+        let wants = Wants::from_bytes(&want.logs).ok_or(PeerFault::Message("WANT"))?.0;
+        let held = cx.sketches.sketch(cx.replica, festival, salt)?.len();
+        self.wants_served += wants.len();
+        if self.wants_served > held + SPARE_WISHES {
+            return Err(PeerFault::TooMany("wants").into());
         }
-        if want.last && !self.compares {
-            self.comparing = false;
+        let mut refused = Vec::new();
+        for Wanted { key, from, digest } in wants {
+            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let log = sketch.log(key).or_else(|| {
+                let (near, log, _) = sketch.from_key(key).next()?;
+                let is_short = Stand::long(Stand::short(key)) == key;
+                (is_short && Stand::short(near) == Stand::short(key)).then_some(log)
+            });
+            let entry = match &log {
+                Some(log) => cx.sketches.entry(cx.replica, festival, log)?,
+                None => None,
+            };
+            let (Some(log), Some(entry)) = (log, entry) else {
+                refused.push(key);
+                continue;
+            };
+            if self.parted.contains(&log) || self.refused.contains(&log) {
+                refused.push(key);
+                continue;
+            }
+            match cx.replica.chain_at(&log, from)? {
+                None if entry.cut => _ = self.prove.insert(log),
+                None => refused.push(key),
+                Some(chain) if from > 0 && digest != Some(self.digest(&log, &chain)) => {
+                    self.probe(&log, cx)?;
+                }
+                Some(_) if from < entry.tip.length => {
+                    self.theirs.insert(log, from);
+                    self.push.insert(log);
+                }
+                Some(_) if entry.cut => _ = self.prove.insert(log),
+                Some(_) => refused.push(key),
+            }
+        }
+        // There is nothing to give now, which says nothing of later.
+        self.refuse(place, &refused, Some(0));
+        Ok(())
+    }
+
+    /// Tells the peer that these logs are neither taken nor given, for so many seconds.
+    fn refuse(&mut self, place: u64, keys: &[Fp], seconds: Option<u64>) {
+        for some in keys.chunks(Wants::MAX) {
+            let keys = write_keys(some.iter().copied()).into();
+            self.queue.push_back(Message::Refuse(Refuse { place, keys, seconds }));
+        }
+    }
+
+    /// The peer neither takes nor gives these logs.
+    pub(super) fn take_refusal(
+        &mut self,
+        refuse: &Refuse,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let place = refuse.place;
+        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("REFUSE"))?;
+        let (festival, salt) = (common.festival, common.salt);
+        let keys = read_keys(&refuse.keys).ok_or(PeerFault::Message("REFUSE"))?;
+        for key in keys {
+            self.wishes.drop(place, key);
+            if refuse.seconds == Some(0) {
+                continue;
+            }
+            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let Some(log) = sketch.log(key) else { continue };
+            self.push.remove(&log);
+            self.prove.remove(&log);
+            if self.refused.insert(log) {
+                cx.report.event(SyncEvent::Refused { festival, log });
+            }
         }
         Ok(())
     }
 
-    /// Stores a segment, if it holds.
-    pub(super) fn accept(
+    /// Stores the segments of a frame, as far as they hold.
+    pub(super) fn accept_all(
         &mut self,
-        push: Push,
-        replica: &mut Replica,
-        report: &mut Report,
+        push: &Deflated,
+        cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
-        self.taken.pushes += 1;
-        report.stats.segments_received += 1;
-        let (segment, descriptor) = push.open(|place| Some(self.commons.get(&place)?.0))?;
+        for piece in push.open()? {
+            self.accept(piece, cx)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, piece: Piece, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        cx.report.stats.segments_received += 1;
+        let (segment, descriptor) = piece.open(|place| Some(self.commons.get(&place)?.festival))?;
         let log = segment.log;
-        let end = segment.from.saturating_add(segment.payloads.len() as u64);
-        let size: usize = segment.payloads.iter().map(Vec::len).sum();
-        if self.parted.contains(&log) {
+        if self.parted.contains(&log) || self.refused.contains(&log) {
             return Ok(());
         }
         let descriptor = match descriptor {
             Some(descriptor) => descriptor,
-            None => match replica.descriptor(&log.document)? {
+            None => match cx.replica.descriptor(&log.document)? {
                 Some(descriptor) => descriptor,
-                None => return Ok(self.came_early(log, end)?),
+                // Whose it is comes with the log's beginning, which is missing too.
+                None => return self.came_without_beginning(segment),
             },
         };
         let festival = descriptor.festival;
         if !self.places.contains_key(&festival) {
             return Err(PeerFault::Festival.into());
         }
-        match replica.accept(&descriptor, segment) {
-            Ok(Accepted::Cut { .. }) => {
-                self.part(festival, log, report);
-                self.untold.push(log);
-                Ok(())
-            }
-            Ok(accepted) => {
-                if let Accepted::New { entries } = accepted {
-                    report.stats.signatures_checked += 1;
-                    report.stats.entries_received += entries;
-                    report.event(SyncEvent::Received { festival, log, entries });
-                    self.unflushed.0 += 1;
-                    self.unflushed.1 += size;
+        let mut next = Some(segment);
+        while let Some(segment) = next.take() {
+            self.accept_segment(&descriptor, segment, cx)?;
+            let held = cx.replica.held(&log)?.map_or(0, |tip| tip.length);
+            next = self.early.take(&log, held);
+        }
+        Ok(())
+    }
+
+    fn accept_segment(
+        &mut self,
+        descriptor: &p2panda_core::DocumentDescriptor,
+        segment: Segment,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let (log, from, festival) = (segment.log, segment.from, descriptor.festival);
+        let end = from.saturating_add(segment.payloads.len() as u64);
+        let size: usize = segment.payloads.iter().map(Vec::len).sum();
+        let proved = matches!(segment.seal, Seal::Fork(_));
+        let kept = segment.clone();
+        match cx.replica.accept(descriptor, segment) {
+            Ok(Accepted::New { entries }) => {
+                cx.report.stats.signatures_checked += 1;
+                cx.report.stats.entries_received += entries;
+                cx.report.event(SyncEvent::Received { festival, log, entries });
+                self.received.insert(log);
+                if let Some(proof) = cx.replica.fork_proof(&log)? {
+                    let at = proof.at().length;
+                    self.cut(festival, log, at, cx);
+                    if proved {
+                        self.proved.insert(log, at);
+                    } else {
+                        self.prove.insert(log);
+                    }
                 }
-                self.took(log, end, replica)?;
+                self.took(festival, log, end, cx)?;
+                self.unflushed.0 += 1;
+                self.unflushed.1 += size;
                 let (segments, bytes) = self.unflushed;
                 if segments >= MAX_UNFLUSHED.0 || bytes >= MAX_UNFLUSHED.1 {
-                    self.flush(replica)?;
+                    self.flush(cx)?;
                 }
                 Ok(())
             }
-            Err(AcceptError::Gap { .. }) => Ok(self.came_early(log, end)?),
+            Ok(Accepted::Duplicate) => self.took(festival, log, end, cx),
+            Ok(Accepted::Cut { at }) => {
+                self.received.insert(log);
+                self.cut(festival, log, at, cx);
+                self.prove.insert(log);
+                self.took(festival, log, at, cx)
+            }
+            Err(AcceptError::Gap { .. }) => self.came_early(festival, kept, end, cx),
+            // It does not continue the chain that is held. Either it is no chain, or the author has
+            // signed another one: the peer is asked, once.
+            Err(AcceptError::Segment(SegmentError::Signature))
+                if from > 0 && self.doubted.insert(log) =>
+            {
+                self.probe(&log, cx)
+            }
             Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
-            Err(AcceptError::UnknownFestival(_) | AcceptError::Blocked(_)) => {
-                // Left since the session began, or refused.
-                self.asked.remove(&log);
+            Err(AcceptError::Blocked(_)) => {
+                if let Some((place, key)) = self.key_of(festival, &log) {
+                    self.wishes.drop(place, key);
+                    self.refuse(place, &[key], None);
+                }
+                self.refused.insert(log);
+                Ok(())
+            }
+            Err(AcceptError::UnknownFestival(_)) => {
+                // Left since the session began.
+                if let Some((place, key)) = self.key_of(festival, &log) {
+                    self.wishes.drop(place, key);
+                }
                 Ok(())
             }
             Err(AcceptError::Segment(error)) => Err(PeerFault::Segment { log, error }.into()),
@@ -142,66 +274,73 @@ impl Exchange {
         }
     }
 
-    /// The peer holds other chains than we do.
-    pub(super) fn part_all(
-        &mut self,
-        message: Parted,
-        replica: &Replica,
-        report: &mut Report,
-    ) -> Result<(), SyncError> {
-        for (document, incarnation) in message.logs {
-            if let Some(festival) = self.festival_of(&document, replica)? {
-                let log = LogId { document, incarnation };
-                if replica.held(&log)?.is_some() {
-                    self.part(festival, log, report);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The festival of a document that is held, if it is one in common. The peer may name any
     /// document; what it learns must not go beyond what it proved to know.
-    fn festival_of(
+    pub(super) fn festival_of(
         &self,
         document: &DocumentId,
-        replica: &Replica,
+        cx: &Context<'_>,
     ) -> Result<Option<FestivalId>, SyncError> {
-        let festival = replica.descriptor(document)?.map(|descriptor| descriptor.festival);
+        let festival = cx.replica.descriptor(document)?.map(|descriptor| descriptor.festival);
         Ok(festival.filter(|festival| self.places.contains_key(festival)))
     }
 
     /// The peer holds a log up to there, and so do we now.
-    fn took(&mut self, log: LogId, end: u64, replica: &Replica) -> Result<(), SyncError> {
+    pub(super) fn took(
+        &mut self,
+        festival: FestivalId,
+        log: LogId,
+        end: u64,
+        cx: &Context<'_>,
+    ) -> Result<(), SyncError> {
         let theirs = self.theirs.entry(log).or_default();
         *theirs = end.max(*theirs);
-        if let Some(offered) = self.asked.get(&log) {
-            let held = replica.held(&log)?.map_or(0, |tip| tip.length);
-            if held >= *offered {
-                self.asked.remove(&log);
+        match self.key_of(festival, &log) {
+            Some((place, key)) => self.wishes.came(place, key, &log, cx.replica),
+            None => Ok(()),
+        }
+    }
+
+    /// Entries that do not follow what is held: they wait for those before them, which are asked
+    /// for unless that was done already.
+    fn came_early(
+        &mut self,
+        festival: FestivalId,
+        segment: Segment,
+        until: u64,
+        cx: &Context<'_>,
+    ) -> Result<(), SyncError> {
+        let log = segment.log;
+        self.early.hold(segment);
+        if let Some((place, key)) = self.key_of(festival, &log)
+            && !self.wishes.is_asked(place, key)
+        {
+            let known = cx.replica.held(&log)?.is_some();
+            let log = known.then_some(log);
+            self.wishes.want(place, key, Wish { log, until, fork: false })?;
+        }
+        Ok(())
+    }
+
+    /// Entries of a document that is not known: of some festival in common, so the beginning is
+    /// asked for in all of them.
+    fn came_without_beginning(&mut self, segment: Segment) -> Result<(), SyncError> {
+        let log = segment.log;
+        let until = segment.from.saturating_add(segment.payloads.len() as u64);
+        self.early.hold(segment);
+        let keys: Vec<_> =
+            self.commons.iter().map(|(place, common)| (*place, common.keys.key(&log))).collect();
+        for (place, key) in keys {
+            if !self.wishes.is_asked(place, key) {
+                self.wishes.want(place, key, Wish { log: None, until, fork: false })?;
             }
         }
         Ok(())
     }
 
-    /// Entries that do not follow what is held: asks from there, unless that was asked already.
-    fn came_early(&mut self, log: LogId, end: u64) -> Result<(), PeerFault> {
-        if self.wanted.len() + self.asked.len() >= MAX_LOGS {
-            return Err(PeerFault::TooMany("logs"));
-        }
-        if !self.asked.contains_key(&log) {
-            self.wanted.insert(log, end);
-        }
-        Ok(())
-    }
-
-    fn part(&mut self, festival: FestivalId, log: LogId, report: &mut Report) {
-        self.push.remove(&log);
-        self.wanted.remove(&log);
-        self.asked.remove(&log);
-        if self.parted.insert(log) {
-            report.stats.logs_parted += 1;
-            report.event(SyncEvent::Parted { festival, log });
-        }
+    /// A log's place and key.
+    pub(super) fn key_of(&self, festival: FestivalId, log: &LogId) -> Option<(u64, Fp)> {
+        let place = *self.places.get(&festival)?;
+        Some((place, self.commons.get(&place)?.keys.key(log)))
     }
 }

@@ -1,10 +1,14 @@
 //! One exchange with one peer, as a state machine without sockets, clocks or threads.
 
+mod budget;
+mod compare;
 mod exchange;
+mod forks;
 mod greeting;
 mod incoming;
 mod outgoing;
 mod report;
+mod wishes;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,17 +19,21 @@ use tracing::debug;
 
 use self::{
     exchange::Exchange,
-    greeting::{Offer, Opening},
+    greeting::{Agreed, Offer, greet},
 };
 use crate::{
     error::{PeerFault, SyncError},
-    wire::{FRAME_HEADER, Message, Open, Token},
+    sketches::Sketches,
+    wire::{Busy, FRAME_HEADER, Hello, Message, Token, VERSION},
 };
 
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that a peer can ask us to wait, in seconds.
+const MAX_WAIT: u64 = 3600;
 
 /// Events that wait; beyond, `Received` is dropped: the totals have it.
 const MAX_EVENTS: usize = 1024;
@@ -76,28 +84,43 @@ pub enum Output {
 /// - Poll again after the replica has changed, by whatever hand; on a live link that pushes what
 ///   the peer lacks.
 /// - When the time of [`deadline`](Self::deadline) has come, hand in [`Input::Deadline`].
-/// - One replica, always the same, and one clock that never goes back.
+/// - One replica, always the same, the [`Sketches`] that belong to it, and one clock that never goes
+///   back.
 /// - [`Output::Finished`] and any error are the end. What was received until then stays stored.
 #[derive(Debug)]
 pub struct Session {
     role: Role,
     phase: Phase,
     report: Report,
+    /// Our nonce.
+    nonce: Token,
+    /// Where the randomness of decoders comes from.
+    seed: u64,
     /// When the peer was last seen to send, or to take, something.
     progress: Duration,
     /// Whether the driver has a frame that the transport has not taken, as far as we know.
     handed_out: bool,
 }
 
+/// What a session works on, besides itself.
+struct Context<'a> {
+    now: Duration,
+    replica: &'a mut Replica,
+    sketches: &'a mut Sketches,
+    report: &'a mut Report,
+}
+
 enum Phase {
-    /// Accepting: `HELLO` is to be sent under this salt.
-    Greet(Token),
-    /// Accepting: `HELLO` is sent.
-    Offered(Box<Offer>),
-    /// Opening: waiting for `HELLO`, with the nonce of our `OPEN`.
-    Listening(Token),
-    /// Opening: no festival in common; the peer still has to be told.
-    Farewell(Option<Message>),
+    /// Opening: `GREET` is to be sent.
+    Greet,
+    /// Opening: waiting for `HELLO`.
+    Listening,
+    /// Accepting: waiting for `GREET`.
+    Waiting,
+    /// Accepting: `HELLO` is sent, or about to be.
+    Offered(Box<Offer>, Option<Hello>),
+    /// It has failed, and the peer still has to be told.
+    Farewell(Option<Message>, SyncError),
     Exchange(Box<Exchange>),
     Over,
 }
@@ -105,10 +128,11 @@ enum Phase {
 impl std::fmt::Debug for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Greet(_) => "Greet",
-            Self::Offered(_) => "Offered",
-            Self::Listening(_) => "Listening",
-            Self::Farewell(_) => "Farewell",
+            Self::Greet => "Greet",
+            Self::Listening => "Listening",
+            Self::Waiting => "Waiting",
+            Self::Offered(..) => "Offered",
+            Self::Farewell(..) => "Farewell",
             Self::Exchange(_) => "Exchange",
             Self::Over => "Over",
         })
@@ -118,12 +142,19 @@ impl std::fmt::Debug for Phase {
 impl Session {
     /// A session over a fresh connection. `now` is the time since any fixed moment.
     pub fn new(role: Role, now: Duration, rng: &mut impl CryptoRng) -> Self {
-        let token = Token::random(rng);
         let phase = match role {
-            Role::Accept => Phase::Greet(token),
-            Role::Sync | Role::Link => Phase::Listening(token),
+            Role::Accept => Phase::Waiting,
+            Role::Sync | Role::Link => Phase::Greet,
         };
-        Self { role, phase, report: Report::default(), progress: now, handed_out: false }
+        Self {
+            role,
+            phase,
+            report: Report::default(),
+            nonce: Token::random(rng),
+            seed: rng.next_u64(),
+            progress: now,
+            handed_out: false,
+        }
     }
 
     /// Takes an input in.
@@ -135,9 +166,10 @@ impl Session {
         now: Duration,
         input: Input,
         replica: &mut Replica,
+        sketches: &mut Sketches,
     ) -> Result<(), SyncError> {
         let result = match input {
-            Input::Frame(frame) => self.frame(now, &frame, replica),
+            Input::Frame(frame) => self.frame(now, &frame, replica, sketches),
             Input::Deadline => self.time(now),
             Input::Closed => self.closed(replica),
         };
@@ -152,6 +184,7 @@ impl Session {
         &mut self,
         now: Duration,
         replica: &mut Replica,
+        sketches: &mut Sketches,
     ) -> Result<Option<Output>, SyncError> {
         if std::mem::take(&mut self.handed_out) {
             self.progress = now;
@@ -159,13 +192,13 @@ impl Session {
         if let Some(event) = self.report.events.pop_front() {
             return Ok(Some(Output::Event(event)));
         }
-        let message = match self.next_message(replica) {
+        let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
         };
         if let Some(message) = message {
             let frame = message.encode();
-            self.report.stats.bytes_sent += FRAME_HEADER + frame.len() as u64;
+            self.report.sent(&message, frame.len());
             self.handed_out = true;
             return Ok(Some(Output::Send(frame)));
         }
@@ -204,62 +237,107 @@ impl Session {
         now: Duration,
         frame: &Bytes,
         replica: &mut Replica,
+        sketches: &mut Sketches,
     ) -> Result<(), SyncError> {
-        self.report.stats.bytes_received += FRAME_HEADER + frame.len() as u64;
-        let Some(message) = Message::decode(frame)? else { return Ok(()) };
+        let message = Message::decode(frame);
+        self.report.received(message.as_ref().ok().and_then(Option::as_ref), frame.len());
+        let Some(message) = message? else {
+            if let Phase::Exchange(exchange) = &mut self.phase {
+                exchange.skip();
+            }
+            return Ok(());
+        };
         self.progress = now;
+        let mut report = std::mem::take(&mut self.report);
+        let mut cx = Context { now, replica, sketches, report: &mut report };
+        let result = self.take(message, &mut cx);
+        self.report = report;
+        result
+    }
+
+    fn take(&mut self, message: Message, cx: &mut Context<'_>) -> Result<(), SyncError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), message) {
-            (Phase::Listening(nonce), Message::Hello(hello)) => {
-                let live = self.role == Role::Link;
-                let opening = Opening::new(&hello, nonce, live, replica)?;
-                self.phase = if opening.commons.is_empty() {
-                    Phase::Farewell(Some(Message::Open(opening.open)))
-                } else {
-                    Phase::Exchange(Box::new(Exchange::opening(opening)))
-                };
-                self.report.turn();
+            (Phase::Waiting, Message::Greet(greet)) => {
+                let (offer, hello) = Offer::new(&greet, self.nonce, cx)?;
+                self.phase = Phase::Offered(Box::new(offer), Some(hello));
                 Ok(())
             }
-            (Phase::Listening(_), Message::OtherVersion(theirs)) => {
-                Err(SyncError::Version { theirs })
+            (Phase::Listening, Message::Hello(hello)) => self.open(&hello, cx),
+            (Phase::Waiting | Phase::Listening, Message::OtherVersion(theirs)) => {
+                // The opener learns our version, whatever it speaks.
+                let answer = (self.role == Role::Accept).then_some(Message::OtherVersion(VERSION));
+                self.phase = Phase::Farewell(answer, SyncError::Version { theirs });
+                Ok(())
             }
-            (Phase::Offered(offer), Message::Open(open)) => {
-                self.report.answered();
-                self.begin(*offer, &open)
+            (Phase::Offered(offer, None), Message::Open(open)) => {
+                cx.report.answered();
+                let agreed = offer.agree(&open, cx)?;
+                met(&agreed, cx);
+                self.phase = Phase::Exchange(Box::new(Exchange::accepting(agreed, self.seed, cx)?));
+                Ok(())
             }
-            (Phase::Exchange(mut exchange), message) => {
-                let result = exchange.handle(message, replica, &mut self.report);
-                self.phase = Phase::Exchange(exchange);
-                result
+            (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
+                let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
+                Err(SyncError::Busy { retry_after })
             }
+            (Phase::Exchange(mut exchange), message) => match exchange.handle(message, cx) {
+                Err(SyncError::Busy { retry_after }) => {
+                    let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
+                    self.phase = Phase::Farewell(Some(busy), SyncError::Busy { retry_after });
+                    Ok(())
+                }
+                result => {
+                    self.phase = Phase::Exchange(exchange);
+                    result
+                }
+            },
             (_, message) => Err(PeerFault::Unexpected(message.name()).into()),
         }
     }
 
-    fn begin(&mut self, offer: Offer, open: &Open) -> Result<(), SyncError> {
-        let cursor = offer.cursor;
-        let (answer, commons) = offer.answer(open)?;
-        let festivals = commons.iter().map(|common| common.festival).collect();
-        self.report.event(SyncEvent::Met { festivals });
-        self.phase =
-            Phase::Exchange(Box::new(Exchange::accepting(answer, commons, cursor, open.live)));
+    fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let live = self.role == Role::Link;
+        let (open, agreed) = greeting::open(hello, self.nonce, live, cx)?;
+        self.phase = if agreed.commons.is_empty() {
+            Phase::Farewell(Some(Message::Open(open)), SyncError::NoFestivalInCommon)
+        } else {
+            met(&agreed, cx);
+            Phase::Exchange(Box::new(Exchange::opening(open, agreed, self.seed, cx)?))
+        };
+        cx.report.turn();
         Ok(())
     }
 
-    fn next_message(&mut self, replica: &mut Replica) -> Result<Option<Message>, SyncError> {
+    fn next_message(
+        &mut self,
+        now: Duration,
+        replica: &mut Replica,
+        sketches: &mut Sketches,
+    ) -> Result<Option<Message>, SyncError> {
         match &mut self.phase {
-            Phase::Greet(salt) => {
-                let offer = Offer::new(*salt, replica)?;
-                let hello = offer.hello();
-                self.phase = Phase::Offered(Box::new(offer));
-                self.report.turn();
-                Ok(Some(Message::Hello(hello)))
+            Phase::Greet => {
+                self.phase = Phase::Listening;
+                Ok(Some(Message::Greet(greet(self.nonce))))
             }
-            Phase::Farewell(message) => message
-                .take()
-                .map_or(Err(SyncError::NoFestivalInCommon), |message| Ok(Some(message))),
-            Phase::Exchange(exchange) => exchange.next_message(replica, &mut self.report),
-            Phase::Offered(_) | Phase::Listening(_) | Phase::Over => Ok(None),
+            Phase::Offered(_, hello) => {
+                let hello = hello.take().map(Message::Hello);
+                if hello.is_some() {
+                    self.report.turn();
+                }
+                Ok(hello)
+            }
+            Phase::Farewell(message, _) => match message.take() {
+                Some(message) => Ok(Some(message)),
+                None => match std::mem::replace(&mut self.phase, Phase::Over) {
+                    Phase::Farewell(_, error) => Err(error),
+                    _ => Ok(None),
+                },
+            },
+            Phase::Exchange(exchange) => {
+                let report = &mut self.report;
+                exchange.next_message(&mut Context { now, replica, sketches, report })
+            }
+            Phase::Listening | Phase::Waiting | Phase::Over => Ok(None),
         }
     }
 
@@ -272,7 +350,7 @@ impl Session {
 
     fn closed(&mut self, replica: &mut Replica) -> Result<(), SyncError> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Farewell(_) => Err(SyncError::NoFestivalInCommon),
+            Phase::Farewell(_, error) => Err(error),
             Phase::Exchange(exchange) if exchange.is_settled() => {
                 replica.flush()?;
                 self.phase = Phase::Exchange(Box::new(exchange.ended()));
@@ -293,6 +371,11 @@ impl Session {
     }
 }
 
+fn met(agreed: &Agreed, cx: &mut Context<'_>) {
+    let festivals = agreed.commons.iter().map(|common| common.festival).collect();
+    cx.report.event(SyncEvent::Met { festivals });
+}
+
 /// Totals, and the events that nobody has fetched yet.
 #[derive(Debug, Default)]
 struct Report {
@@ -307,6 +390,22 @@ impl Report {
         debug!(?event);
         if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
             self.events.push_back(event);
+        }
+    }
+
+    fn sent(&mut self, message: &Message, bytes: usize) {
+        let bytes = FRAME_HEADER + bytes as u64;
+        self.stats.bytes_sent += bytes;
+        if !message.is_content() {
+            self.stats.metadata_sent += bytes;
+        }
+    }
+
+    fn received(&mut self, message: Option<&Message>, bytes: usize) {
+        let bytes = FRAME_HEADER + bytes as u64;
+        self.stats.bytes_received += bytes;
+        if message.is_none_or(|message| !message.is_content()) {
+            self.stats.metadata_received += bytes;
         }
     }
 

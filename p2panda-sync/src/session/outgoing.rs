@@ -1,117 +1,124 @@
 //! What an exchange sends, one frame at a time and only when asked for it.
 
-use p2panda_core::{LogId, Replica, Tip};
+use p2panda_core::{Chain, LogId, Seal};
 
-use super::{Report, exchange::Exchange};
+use super::{Context, exchange::Exchange, wishes::is_served};
 use crate::{
     error::SyncError,
-    wire::{Item, MAX_ITEMS, Owner, Parted, Push, Vector, Want},
+    wire::{Batch, Deflated, Owner, Piece, Token, Want, Wanted, Wants},
 };
 
-/// The most logs that are asked for and not yet delivered.
-const MAX_ASKED: usize = 1024;
-
 impl Exchange {
-    pub(super) fn next_vector(&mut self) -> Option<Vector> {
-        let mut commons = self.commons.iter_mut();
-        let (place, (_, reconcile)) = commons.find(|(_, (_, reconcile))| reconcile.is_telling())?;
-        reconcile.tell(*place)
-    }
-
-    pub(super) fn next_want(&mut self, replica: &Replica) -> Result<Option<Want>, SyncError> {
-        let batch = self.wanted.len().min(MAX_ITEMS);
-        if self.asked.len() + batch > MAX_ASKED {
-            return Ok(None);
-        }
-        let mut logs = Vec::with_capacity(batch);
-        while logs.len() < MAX_ITEMS {
-            let Some((log, offered)) = self.wanted.pop_first() else { break };
+    pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Want>, SyncError> {
+        let Some(place) = self.wishes.next_place() else { return Ok(None) };
+        let Some(common) = self.commons.get(&place) else { return Ok(None) };
+        let (festival, salt) = (common.festival, common.salt);
+        let mut wants = Wants::default();
+        while wants.0.len() < Wants::MAX
+            && self.wishes.has_room()
+            && let Some((key, mut wish)) = self.wishes.next(place)
+        {
             // Others may have sent it in the meantime.
-            let held = replica.held(&log)?.unwrap_or_else(|| Tip::start(&log));
-            if held.length < offered {
-                logs.push(Item::new(&log, &held));
-                self.asked.insert(log, offered);
+            if wish.log.is_none() {
+                wish.log = cx.sketches.sketch(cx.replica, festival, salt)?.log(key);
             }
+            if is_served(&wish, cx.replica)? {
+                continue;
+            }
+            let held = match &wish.log {
+                Some(log) => cx.replica.held(log)?.map(|tip| (*log, tip)),
+                None => None,
+            };
+            let from = held.map_or(0, |(_, tip)| tip.length);
+            let digest = held.filter(|_| from > 0).map(|(log, tip)| self.digest(&log, &tip.chain));
+            wants.0.push(Wanted { key, from, digest });
+            self.wishes.ask(place, key, wish);
         }
-        let compared = self.commons.values().all(|(_, reconcile)| reconcile.is_over());
-        let last = self.compares && self.comparing && compared && self.wanted.is_empty();
-        if logs.is_empty() && !last {
+        if wants.0.is_empty() {
             return Ok(None);
         }
-        if last {
-            self.comparing = false;
-        }
-        self.sent.wants += 1;
-        Ok(Some(Want { logs, last }))
-    }
-
-    pub(super) fn next_parted(&mut self) -> Option<Parted> {
-        let from = self.untold.len().saturating_sub(MAX_ITEMS);
-        let logs: Vec<_> =
-            self.untold.drain(from..).map(|log| (log.document, log.incarnation)).collect();
-        if logs.is_empty() { None } else { Some(Parted { logs }) }
+        Ok(Some(Want { place, logs: wants.to_bytes().into() }))
     }
 
     pub(super) fn next_push(
         &mut self,
-        replica: &Replica,
-        report: &mut Report,
-    ) -> Result<Option<Push>, SyncError> {
-        while let Some(log) = self.push.first().copied() {
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Deflated>, SyncError> {
+        let mut batch = Batch::default();
+        while !batch.is_full(self.frame)
+            && let Some(log) = self.push.first().copied()
+        {
             let from = self.theirs.get(&log).copied().unwrap_or_default();
-            let Some(segment) = replica.segment(&log, from)? else {
+            let Some(segment) = cx.replica.segment(&log, from)? else {
                 self.push.pop_first();
+                // It may end at a signed head; where it is cut there, that has to be proved too.
+                if let Some(proof) = cx.replica.fork_proof(&log)?
+                    && self.proved.get(&log) != Some(&proof.at().length)
+                {
+                    self.prove.insert(log);
+                }
                 continue;
             };
-            let owner = if from == 0 { self.owner(&log, replica)? } else { None };
+            let owner = if from == 0 { self.owner(&log, cx)? } else { None };
             let end = segment.end().length;
             self.theirs.insert(log, end);
-            self.sent.pushes += 1;
-            report.stats.segments_sent += 1;
-            report.stats.entries_sent += end - from;
-            return Ok(Some(Push::new(segment.into_segment(), owner)));
+            if matches!(segment.seal(), Seal::Fork(_)) {
+                self.proved.insert(log, end);
+            }
+            cx.report.stats.segments_sent += 1;
+            cx.report.stats.entries_sent += end - from;
+            batch.add(Piece::new(segment.into_segment(), owner));
         }
-        Ok(None)
+        Ok((!batch.is_empty()).then(|| batch.deflate()))
     }
 
-    /// Queues the logs that became longer since this was asked last and that the peer lacks.
-    pub(super) fn look_for_changes(&mut self, replica: &Replica) -> Result<(), SyncError> {
-        let newest = replica.log_cursor();
-        if newest == self.cursor {
+    /// Looks at the logs that have changed since this was done last. On a live link those are
+    /// queued that the peer lacks.
+    pub(super) fn look_for_changes(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        if !self.has_compared() {
             return Ok(());
         }
-        if let Some((changes, newest)) = replica.log_changes(self.cursor) {
-            self.cursor = newest;
-            for (festival, log) in changes {
-                if self.places.contains_key(&festival)
-                    && let Some(tip) = replica.tip(&log)?
-                {
-                    self.offer(log, tip);
-                }
+        let (changes, newest) = cx.sketches.changes(cx.replica, self.cursor)?;
+        self.cursor = newest;
+        let Some(changes) = changes else {
+            self.disturbed = true;
+            return if self.is_live() { self.compare_again(cx) } else { Ok(()) };
+        };
+        for change in changes {
+            let log = change.log;
+            if !self.places.contains_key(&change.festival) {
+                continue;
             }
-        } else {
-            self.cursor = newest;
-            for festival in self.places.keys().copied().collect::<Vec<_>>() {
-                for (log, tip) in replica.logs(festival)? {
-                    self.offer(log, tip);
-                }
+            self.disturbed |= !self.received.contains(&log);
+            if !self.is_live() || self.parted.contains(&log) || self.refused.contains(&log) {
+                continue;
+            }
+            let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;
+            let Some(entry) = entry else {
+                self.theirs.entry(log).or_insert(change.before);
+                continue;
+            };
+            let theirs = *self.theirs.entry(log).or_insert(change.before);
+            if entry.tip.length > theirs {
+                self.push.insert(log);
+            } else if entry.cut && self.proved.get(&log) != Some(&entry.tip.length) {
+                self.prove.insert(log);
             }
         }
         Ok(())
     }
 
-    fn offer(&mut self, log: LogId, tip: Tip) {
-        let theirs = self.theirs.get(&log).copied().unwrap_or_default();
-        if tip.length > theirs && !self.parted.contains(&log) {
-            self.push.insert(log);
-        }
-    }
-
-    fn owner(&self, log: &LogId, replica: &Replica) -> Result<Option<Owner>, SyncError> {
-        let descriptor = replica.descriptor(&log.document)?;
+    pub(super) fn owner(&self, log: &LogId, cx: &Context<'_>) -> Result<Option<Owner>, SyncError> {
+        let descriptor = cx.replica.descriptor(&log.document)?;
         Ok(descriptor.and_then(|descriptor| {
             let place = *self.places.get(&descriptor.festival)?;
             Some(Owner { place, user: descriptor.user, label: descriptor.label })
         }))
+    }
+
+    /// What tells the peer whether its chain goes on from ours. It depends on both nonces, so
+    /// nobody can have looked for two chains with one digest.
+    pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> Token {
+        self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()])
     }
 }

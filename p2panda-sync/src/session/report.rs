@@ -19,9 +19,26 @@ pub enum SyncEvent {
         /// How many entries.
         entries: u64,
     },
-    /// The peer holds another chain of a log than we do: its author, or somebody with the author's
-    /// key, signed two. It is left alone for the rest of the session.
+    /// The author of a log, or somebody with the author's key, signed two chains: the log now counts
+    /// here up to where they part, and both sides have the proof.
+    Cut {
+        /// The festival.
+        festival: FestivalId,
+        /// The log.
+        log: LogId,
+        /// The length at which it is cut.
+        at: u64,
+    },
+    /// The two sides hold a log differently and could not find out where it parts. It is left alone
+    /// for the rest of the session.
     Parted {
+        /// The festival.
+        festival: FestivalId,
+        /// The log.
+        log: LogId,
+    },
+    /// The peer neither takes nor gives a log. It is left out for the rest of the session.
+    Refused {
         /// The festival.
         festival: FestivalId,
         /// The log.
@@ -45,6 +62,10 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes received.
     pub bytes_received: u64,
+    /// Bytes sent to find out what differs and to ask for it: everything but `PUSH` and `FORK`.
+    pub metadata_sent: u64,
+    /// Bytes received for that.
+    pub metadata_received: u64,
     /// Segments sent.
     pub segments_sent: u64,
     /// Segments received, known ones too.
@@ -55,6 +76,8 @@ pub struct Stats {
     pub entries_received: u64,
     /// Signatures that had to be checked.
     pub signatures_checked: u64,
-    /// Logs of which the peer holds another chain.
+    /// Logs that were cut where two chains of theirs part.
+    pub logs_cut: u64,
+    /// Logs that the two sides hold differently, and that were left alone.
     pub logs_parted: u64,
 }

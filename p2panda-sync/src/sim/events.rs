@@ -199,7 +199,9 @@ impl World<'_> {
         if device.replica.is_some() {
             return Ok(());
         }
-        device.switch_on().map_err(|error| format!("peer {} cannot open: {error}", peer.0))?;
+        device
+            .switch_on(&mut self.random)
+            .map_err(|error| format!("peer {} cannot open: {error}", peer.0))?;
         self.checked[peer.0].start_over();
         self.touch(peer);
         Ok(())

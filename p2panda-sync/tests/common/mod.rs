@@ -2,19 +2,39 @@
 //! exchange frames through a wire that a test may listen to, bend or cut.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use p2panda_core::{
     Accepted, DocumentDescriptor, Festival, FestivalId, Identity, Incarnation, LogId, Replica, Tip,
-    VerifiedSegment,
+    VerifiedSegment, codec,
     store::{MemoryStore, NoResume, Store},
 };
-use p2panda_sync::{Input, Output, Role, Session, Stats, SyncError, SyncEvent};
+use p2panda_sync::{Input, Output, Role, Session, Sketches, Stats, SyncError, SyncEvent};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+use serde_bytes::ByteBuf;
 
-pub const PUSH: u8 = 6;
-pub const DONE: u8 = 8;
+pub const OPEN: u8 = 3;
+pub const NEED: u8 = 4;
+pub const MORE: u8 = 5;
+pub const RESALT: u8 = 6;
+pub const VECTOR: u8 = 7;
+pub const WANT: u8 = 8;
+pub const PUSH: u8 = 9;
+pub const DONE: u8 = 10;
+pub const PROBE: u8 = 11;
+pub const REFUSE: u8 = 14;
+pub const BUSY: u8 = 15;
+
+/// A frame of a type with a body.
+pub fn frame(kind: u8, body: &[u8]) -> Bytes {
+    [&[kind], body].concat().into()
+}
 
 pub fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
@@ -88,6 +108,23 @@ impl Author {
     }
 }
 
+/// A `PUSH` frame whose inflated body a test has changed.
+pub fn bend_push(frame: &[u8], bend: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let (_, bytes): (u64, ByteBuf) = codec::decode(&frame[1..], usize::MAX).unwrap();
+    let mut body = Vec::new();
+    ZlibDecoder::new(&bytes[..]).read_to_end(&mut body).unwrap();
+    bend(&mut body);
+    push_of(&body)
+}
+
+/// A `PUSH` frame with this body.
+pub fn push_of(body: &[u8]) -> Bytes {
+    let mut deflating = ZlibEncoder::new(Vec::new(), Compression::default());
+    deflating.write_all(body).unwrap();
+    let bytes = ByteBuf::from(deflating.finish().unwrap());
+    [&[PUSH][..], &codec::encode(&(body.len() as u64, bytes))].concat().into()
+}
+
 fn payload(log: LogId, at: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![log.incarnation.as_bytes()[7]; size.max(8)];
     bytes[..8].copy_from_slice(&at.to_be_bytes());
@@ -118,6 +155,7 @@ pub enum Fate {
 pub struct Peer<'a> {
     pub replica: &'a mut Replica,
     pub session: Session,
+    pub sketches: Sketches,
     pub events: Vec<SyncEvent>,
     pub outcome: Option<Result<Stats, SyncError>>,
     inbox: VecDeque<Bytes>,
@@ -126,13 +164,14 @@ pub struct Peer<'a> {
 impl<'a> Peer<'a> {
     fn new(replica: &'a mut Replica, role: Role, seed: u64) -> Self {
         let session = Session::new(role, Duration::ZERO, &mut rng(seed));
+        let sketches = Sketches::new(&mut rng(seed));
         let (events, inbox) = (Vec::new(), VecDeque::new());
-        Self { replica, session, events, outcome: None, inbox }
+        Self { replica, session, sketches, events, outcome: None, inbox }
     }
 
     fn handle(&mut self, now: Duration, input: Input) {
         if self.outcome.is_none()
-            && let Err(error) = self.session.handle(now, input, self.replica)
+            && let Err(error) = self.session.handle(now, input, self.replica, &mut self.sketches)
         {
             self.outcome = Some(Err(error));
         }
@@ -141,7 +180,7 @@ impl<'a> Peer<'a> {
     /// The next frame; `None` where the session waits or has ended.
     fn poll(&mut self, now: Duration) -> Option<Bytes> {
         while self.outcome.is_none() {
-            match self.session.poll(now, self.replica) {
+            match self.session.poll(now, self.replica, &mut self.sketches) {
                 Ok(Some(Output::Send(frame))) => return Some(frame),
                 Ok(Some(Output::Event(event))) => self.events.push(event),
                 Ok(Some(Output::Finished)) => self.outcome = Some(Ok(self.session.stats())),
@@ -164,8 +203,14 @@ pub struct Outcome {
 
 /// Exchanges over a wire that carries every frame.
 pub fn sync(opener: &mut Replica, acceptor: &mut Replica) -> (Stats, Stats) {
-    let outcome = sync_over(opener, acceptor, |_, frame| Fate::Deliver(frame));
-    (outcome.opener.unwrap(), outcome.acceptor.unwrap())
+    let outcome = sync_over(opener, acceptor, |_, frame| {
+        assert_ne!(frame[0], RESALT, "honest peers compare once");
+        Fate::Deliver(frame)
+    });
+    match (outcome.opener, outcome.acceptor) {
+        (Ok(opener), Ok(acceptor)) => (opener, acceptor),
+        failed => panic!("{failed:?}"),
+    }
 }
 
 /// Exchanges over a wire that decides about every frame. It holds at most four frames each way,

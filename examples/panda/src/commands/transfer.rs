@@ -84,7 +84,7 @@ async fn link(node: Node, transport: TcpTransport, peer: String, out: Output) {
                 out.note(format_args!("{error}"));
             }
         }
-        SyncEvent::Parted { log, .. } => {
+        SyncEvent::Cut { log, .. } | SyncEvent::Parted { log, .. } => {
             out.note(format_args!(
                 "{peer}: two versions of log {log:?} were signed; `panda doctor` says more"
             ));
@@ -121,10 +121,11 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
         bar.finish_and_clear();
         let stats = stats.map_err(|error| explain(error, address))?;
         node.with(Replica::allow_decisions)?;
-        if stats.logs_parted > 0 {
+        let forked = stats.logs_cut + stats.logs_parted;
+        if forked > 0 {
             out.note(format_args!(
                 "{}: their author's key signed two versions of each; `panda doctor` says more",
-                count(usize::try_from(stats.logs_parted).unwrap_or(usize::MAX), "log")
+                count(usize::try_from(forked).unwrap_or(usize::MAX), "log")
             ));
         }
         out.answer(&stats_json(&stats), || {
@@ -264,6 +265,7 @@ fn explain(error: SyncError, address: &str) -> anyhow::Error {
                 "{address} has stopped answering. Is it a panda? What was received is stored; try again"
             )
         }
+        SyncError::Busy { .. } => format!("{address} serves others; what was received is stored"),
         SyncError::Version { .. } => format!("{address} has another version of panda"),
         _ if error.fault() == Fault::Own => "the exchange failed on this side".to_owned(),
         _ => format!("the exchange with {address} failed; what was received is stored"),
