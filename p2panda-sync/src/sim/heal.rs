@@ -5,14 +5,19 @@ use std::{
     time::Duration,
 };
 
+use p2panda_core::LogId;
+
 use super::{
     PeerId, Traffic,
-    oracle::{logs_hash, view_hash},
+    oracle::{logs, logs_hash, view_hash},
     world::{Broken, World},
 };
 
 /// How long one round may take.
 const MAX_ROUND: Duration = Duration::from_secs(1200);
+
+/// How many rounds there are at most, whatever hostile peers still give away.
+const MAX_ROUNDS: u32 = 50;
 
 /// How the healing went.
 pub(super) struct Healed {
@@ -55,17 +60,38 @@ impl World<'_> {
         let groups = self.groups();
         let widest = groups.iter().map(|(number, group)| self.diameter(*number, group)).max();
         let allowed = widest.unwrap_or_default() + 1;
-        let mut rounds = 0;
+        let (mut rounds, mut before_news) = (0, 0);
         let mut at = self.now;
+        let mut known = self.known_to_any()?;
         while let Some(apart) = self.still_apart(&groups)? {
-            if rounds == allowed {
+            if rounds - before_news == allowed || rounds == MAX_ROUNDS {
                 return Err(format!("after {rounds} rounds without any loss, {apart}"));
             }
             rounds += 1;
             self.round()?;
             at = self.now;
+            // What a hostile peer gave away only now, nobody could pass on before.
+            let now_known = self.known_to_any()?;
+            if now_known != known {
+                (known, before_news) = (now_known, rounds);
+            }
         }
         Ok(Healed { at, rounds, allowed, before })
+    }
+
+    /// The longest that any honest peer holds of each log, and the shortest at which it is cut.
+    fn known_to_any(&self) -> Result<BTreeMap<LogId, (u64, u64)>, Broken> {
+        let mut known = BTreeMap::new();
+        for (_, replica) in self.online() {
+            for festival in &self.festival_ids {
+                for (log, (tip, cut)) in logs(replica, *festival, &BTreeSet::new())? {
+                    let all: &mut (u64, u64) = known.entry(log).or_insert((0, u64::MAX));
+                    all.0 = all.0.max(tip.length);
+                    all.1 = if cut { all.1.min(tip.length) } else { all.1 };
+                }
+            }
+        }
+        Ok(known)
     }
 
     /// Uses every link once, and waits for the honest peers to be done.

@@ -50,7 +50,8 @@
 //!   peer is blamed by another for anything but a damaged frame; equal logs give equal views; no
 //!   frame is over the limit, and no session sends without end.
 //! - once healed: all honest peers that follow a festival and are linked hold the same logs and the
-//!   same view of it within as many rounds as there are links between them, and one more.
+//!   same view of it within as many rounds as there are links between them, and one more, counted
+//!   from when a hostile peer last gave away something new.
 //! - in the end: that is what a naive exchange of everything comes to; nothing is lost that an
 //!   honest author had written durably; stores hold no more than a fixed factor of the entries
 //!   accepted; who sends random bytes was blamed, who stalls was given up in time, and no hostile

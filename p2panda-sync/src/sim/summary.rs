@@ -23,7 +23,7 @@ pub struct Summary {
     pub converged_ms: u64,
     /// In how many rounds after the healing, in each of which every link is used once.
     pub rounds: u32,
-    /// How many there may be: one more than there are links between the two peers farthest apart.
+    /// How many there may be since a hostile peer last gave something new away: one more than there are links between the two peers farthest apart.
     pub allowed_rounds: u32,
     /// How long it took, with all links live, until what the founders then wrote was everywhere, in
     /// milliseconds. Neither this nor what it cost is part of the other figures.
