@@ -4,6 +4,7 @@
 
 mod festival;
 mod log;
+pub mod meeting;
 pub mod sketches;
 
 pub use festival::Programme;

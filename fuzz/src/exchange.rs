@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use p2panda_core::Replica;
-use p2panda_sync::{Fault, Input, MAX_FRAME, Output, Role, Session, SyncError};
+use p2panda_sync::{Fault, Input, MAX_FRAME, Output, Role, Session, Sketches, SyncError};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 use crate::bed::Bed;
@@ -13,6 +13,7 @@ use crate::bed::Bed;
 struct Side {
     session: Session,
     replica: Replica,
+    sketches: Sketches,
     over: bool,
 }
 
@@ -20,12 +21,13 @@ impl Side {
     fn new(role: Role, replica: Replica, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let session = Session::new(role, Duration::ZERO, &mut rng);
-        Self { session, replica, over: false }
+        Self { session, replica, sketches: Sketches::new(&mut rng), over: false }
     }
 
     fn take(&mut self, input: Input) {
         if !self.over {
-            let result = self.session.handle(Duration::ZERO, input, &mut self.replica);
+            let (replica, sketches) = (&mut self.replica, &mut self.sketches);
+            let result = self.session.handle(Duration::ZERO, input, replica, sketches);
             self.check(result.map(|()| None));
         }
     }
@@ -33,7 +35,8 @@ impl Side {
     /// The next frame that this side sends.
     fn next(&mut self) -> Option<Bytes> {
         while !self.over {
-            let result = self.session.poll(Duration::ZERO, &mut self.replica);
+            let (replica, sketches) = (&mut self.replica, &mut self.sketches);
+            let result = self.session.poll(Duration::ZERO, replica, sketches);
             match self.check(result)? {
                 Output::Send(frame) => {
                     assert!(frame.len() <= MAX_FRAME);

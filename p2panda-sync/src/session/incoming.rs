@@ -92,11 +92,10 @@ impl Exchange {
         let mut refused = Vec::new();
         for Wanted { key, from, digest } in wants {
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let log = sketch.log(key).or_else(|| {
-                let (near, log, _) = sketch.from_key(key).next()?;
-                let is_short = Stand::long(Stand::short(key)) == key;
-                (is_short && Stand::short(near) == Stand::short(key)).then_some(log)
-            });
+            let nearest = sketch.from_key(Stand::long(key)).next();
+            let log = nearest.filter(|(near, ..)| Stand::short(*near) == key);
+            let log = log.map(|(_, log, _)| log);
+            let key = Stand::long(key);
             let entry = match &log {
                 Some(log) => cx.sketches.entry(cx.replica, festival, log)?,
                 None => None,

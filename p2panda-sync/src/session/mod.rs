@@ -268,10 +268,11 @@ impl Session {
                 Ok(())
             }
             (Phase::Listening, Message::Hello(hello)) => self.open(&hello, cx),
-            (Phase::Waiting | Phase::Listening, Message::OtherVersion(theirs)) => {
+            (Phase::Listening, Message::OtherVersion(theirs)) => Err(SyncError::Version { theirs }),
+            (Phase::Waiting, Message::OtherGreet(theirs)) => {
                 // The opener learns our version, whatever it speaks.
-                let answer = (self.role == Role::Accept).then_some(Message::OtherVersion(VERSION));
-                self.phase = Phase::Farewell(answer, SyncError::Version { theirs });
+                let answer = Message::OtherVersion(VERSION);
+                self.phase = Phase::Farewell(Some(answer), SyncError::Version { theirs });
                 Ok(())
             }
             (Phase::Offered(offer, None), Message::Open(open)) => {

@@ -5,7 +5,7 @@ use p2panda_core::{Chain, LogId, Seal};
 use super::{Context, exchange::Exchange, wishes::is_served};
 use crate::{
     error::SyncError,
-    wire::{Batch, Deflated, Owner, Piece, Token, Want, Wanted, Wants},
+    wire::{Batch, Deflated, Owner, Piece, Stand, Want, Wanted, Wants},
 };
 
 impl Exchange {
@@ -31,7 +31,7 @@ impl Exchange {
             };
             let from = held.map_or(0, |(_, tip)| tip.length);
             let digest = held.filter(|_| from > 0).map(|(log, tip)| self.digest(&log, &tip.chain));
-            wants.0.push(Wanted { key, from, digest });
+            wants.0.push(Wanted { key: Stand::short(key), from, digest });
             self.wishes.ask(place, key, wish);
         }
         if wants.0.is_empty() {
@@ -117,8 +117,11 @@ impl Exchange {
     }
 
     /// What tells the peer whether its chain goes on from ours. It depends on both nonces, so
-    /// nobody can have looked for two chains with one digest.
-    pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> Token {
-        self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()])
+    /// nobody can have looked for two chains with one digest; should two have one all the same, what
+    /// is pushed does not fit, and the peer is asked.
+    pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> [u8; 4] {
+        let token = self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
+        let [a, b, c, d, ..] = token.0;
+        [a, b, c, d]
     }
 }

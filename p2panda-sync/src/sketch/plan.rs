@@ -28,7 +28,7 @@ impl Plan {
         }
         let roomy = estimate.saturating_add(estimate.div_ceil(4));
         if estimate <= SYNDROMES_UP_TO {
-            return Self::syndromes(2 * (roomy + 3));
+            return Self::syndromes(2 * (roomy + 2));
         }
         // 1.42 cells decode one difference.
         let cells = roomy.saturating_mul(142) / 100 + 16;
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn the_estimate_decides() {
-        assert_eq!(Plan::new(10, 10_000), Plan::Syndromes(32));
-        assert_eq!(Plan::new(40, 10_000), Plan::Syndromes(106));
+        assert_eq!(Plan::new(10, 10_000), Plan::Syndromes(30));
+        assert_eq!(Plan::new(40, 10_000), Plan::Syndromes(104));
         assert_eq!(Plan::new(100, 10_000), Plan::Cells(193));
         assert_eq!(Plan::new(1000, 100_000), Plan::Cells(1791));
         assert_eq!(Plan::new(5000, 100_000), Plan::Vector);

@@ -35,8 +35,8 @@ pub(crate) const FRAME_HEADER: u64 = 4;
 /// The version of the protocol that is spoken here.
 pub(crate) const VERSION: u8 = 1;
 
-const GREET: u8 = 1;
-const HELLO: u8 = 2;
+const HELLO: u8 = 1;
+const GREET: u8 = 2;
 const OPEN: u8 = 3;
 const NEED: u8 = 4;
 const MORE: u8 = 5;
@@ -221,8 +221,10 @@ impl Runs {
 pub(crate) enum Message {
     Greet(Greet),
     Hello(Hello),
-    /// A `GREET` or `HELLO` of a version that is not spoken here.
+    /// A `HELLO` of a version that is not spoken here.
     OtherVersion(u8),
+    /// A `GREET` of such a version.
+    OtherGreet(u8),
     Open(Open),
     Need(Need),
     More(More),
@@ -244,6 +246,7 @@ impl Message {
             Self::Greet(body) => return join(&[GREET, VERSION], &codec::encode(body)),
             Self::Hello(body) => return join(&[HELLO, VERSION], &codec::encode(body)),
             Self::OtherVersion(version) => return join(&[HELLO, *version], &[]),
+            Self::OtherGreet(version) => return join(&[GREET, *version], &[]),
             Self::Open(body) => (OPEN, codec::encode(body)),
             Self::Need(body) => (NEED, codec::encode(body)),
             Self::More(body) => (MORE, codec::encode(body)),
@@ -263,7 +266,7 @@ impl Message {
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Greet(_) => "GREET",
+            Self::Greet(_) | Self::OtherGreet(_) => "GREET",
             Self::Hello(_) | Self::OtherVersion(_) => "HELLO",
             Self::Open(_) => "OPEN",
             Self::Need(_) => "NEED",
@@ -288,6 +291,7 @@ impl Message {
             Self::Greet(_)
                 | Self::Hello(_)
                 | Self::OtherVersion(_)
+                | Self::OtherGreet(_)
                 | Self::Open(_)
                 | Self::Done(_)
                 | Self::Busy(_)
@@ -302,7 +306,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (GREET..=BUSY).contains(&kind) && kind != PUSH;
+        let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -310,7 +314,7 @@ impl Message {
         let message = match kind {
             GREET => match versioned(body, "GREET")? {
                 Ok(body) => Self::Greet(read(body, "GREET")?),
-                Err(version) => Self::OtherVersion(version),
+                Err(version) => Self::OtherGreet(version),
             },
             HELLO => match versioned(body, "HELLO")? {
                 Ok(body) => Self::Hello(read(body, "HELLO")?),

@@ -2,24 +2,23 @@
 
 use crate::sketch::{Fp, Hint};
 
-use super::Token;
-
-/// The most wishes of one `WANT`: at most 26 bytes each.
-pub(crate) const MAX_WANTS: usize = 600;
+/// The most wishes of one `WANT`: at most 19 bytes each.
+pub(crate) const MAX_WANTS: usize = 800;
 
 /// The most logs of one `VECTOR`: at most 12 bytes each.
 pub(crate) const MAX_STANDS: usize = 1300;
 
-/// The bits of a key that a `VECTOR` leaves out.
+/// The bits of a key that are left out: of what remains, 40 bits, no two logs of a festival have
+/// the same but by a chance of one in a million, and then the wrong one is sent.
 const SHORT: u32 = 21;
 
-/// One log of a `WANT`: its key, the length that is held, and where it is not zero a digest of the
-/// chain value there.
+/// One log of a `WANT`: the first 40 bits of its key, the length that is held, and where it is not
+/// zero a digest of the chain value there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub(crate) key: Fp,
+    pub(crate) key: u64,
     pub(crate) from: u64,
-    pub(crate) digest: Option<Token>,
+    pub(crate) digest: Option<[u8; 4]>,
 }
 
 /// The logs of a `WANT`.
@@ -32,9 +31,9 @@ impl Wants {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for wanted in &self.0 {
-            bytes.extend(wanted.key.value().to_be_bytes());
+            bytes.extend(&wanted.key.to_be_bytes()[3..]);
             write_number(&mut bytes, wanted.from);
-            bytes.extend(wanted.digest.iter().flat_map(|digest| digest.0));
+            bytes.extend(wanted.digest.iter().flatten());
         }
         bytes
     }
@@ -42,9 +41,10 @@ impl Wants {
     pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let mut wants = Vec::new();
         while !bytes.is_empty() {
-            let key = read_key(&mut bytes)?;
+            let [a, b, c, d, e] = read_array(&mut bytes)?;
+            let key = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
             let from = read_number(&mut bytes)?;
-            let digest = if from == 0 { None } else { Some(Token(read_array(&mut bytes)?)) };
+            let digest = if from == 0 { None } else { Some(read_array(&mut bytes)?) };
             wants.push(Wanted { key, from, digest });
         }
         (wants.len() <= MAX_WANTS).then_some(Self(wants))
@@ -164,10 +164,10 @@ mod tests {
 
     fn wanted() -> impl Strategy<Value = Wanted> {
         let from = prop_oneof![Just(0), 1..300_u64, any::<u64>()];
-        (any::<u64>(), from, any::<[u8; 8]>()).prop_map(|(key, from, digest)| Wanted {
-            key: Fp::new(key),
+        (0..1_u64 << 40, from, any::<[u8; 4]>()).prop_map(|(key, from, digest)| Wanted {
+            key,
             from,
-            digest: (from > 0).then_some(Token(digest)),
+            digest: (from > 0).then_some(digest),
         })
     }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn more_than_a_frame_has_room_for_is_refused() {
-        let many = Wants(vec![Wanted { key: Fp::ONE, from: 0, digest: None }; MAX_WANTS + 1]);
+        let many = Wants(vec![Wanted { key: 1, from: 0, digest: None }; MAX_WANTS + 1]);
         assert_eq!(Wants::from_bytes(&many.to_bytes()), None);
     }
 }

@@ -249,7 +249,9 @@ fn no_connection(error: io::Error, address: &str) -> anyhow::Error {
 
 fn explain(error: SyncError, address: &str) -> anyhow::Error {
     let advice = match &error {
-        SyncError::Peer(PeerFault::TooLarge { .. } | PeerFault::Message(_)) => {
+        SyncError::Peer(
+            PeerFault::TooLarge { .. } | PeerFault::Message(_) | PeerFault::Unexpected(_),
+        ) => {
             format!("{address} does not speak as a panda does; is another program behind it?")
         }
         SyncError::NoFestivalInCommon => format!(
