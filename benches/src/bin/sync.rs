@@ -1,6 +1,6 @@
 //! Prints what it costs two peers to find out what differs and to exchange it, with the real
 //! messages: `cargo run --release -p benches --bin sync`. `--quick` for the small ones, `--all` for
-//! those of 100,000 logs too.
+//! those of 100,000 logs too; two numbers for so many logs of which so many differ.
 //!
 //! *Metadata* is every byte of both directions, framing included, but for `PUSH` frames.
 
@@ -14,6 +14,14 @@ fn main() {
         _ => &[1_000, 10_000],
     };
     println!("logs     differ  which      metadata  each  round trips  bytes in all  compare  all");
+    let numbers: Vec<usize> =
+        std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    if let [logs, differences] = numbers[..] {
+        for spread in [Spread::Random, Spread::Clustered] {
+            row(logs, differences, spread);
+        }
+        return;
+    }
     for logs in sizes {
         for differences in [0, 1, 10, 100, 1_000] {
             for spread in [Spread::Random, Spread::Clustered, Spread::New] {
