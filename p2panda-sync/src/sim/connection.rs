@@ -26,7 +26,7 @@ pub(super) struct Wire {
 pub(super) struct Connection {
     pub(super) wire: usize,
     pub(super) link: Link,
-    live: bool,
+    pub(super) live: bool,
     pub(super) opened: Duration,
     /// First the one that connected.
     pub(super) ends: [End; 2],
