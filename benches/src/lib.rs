@@ -3,10 +3,12 @@
 //! (`cargo run --release -p benches --bin ratios`).
 
 mod festival;
+mod links;
 mod log;
 pub mod meeting;
 pub mod sketches;
 
 pub use festival::Programme;
+pub use links::Links;
 pub use log::OneLog;
 pub use sketches::Sketches;

@@ -6,7 +6,7 @@ use p2panda_core::{
     Chain, DocumentDescriptor, Festival, Identity, LocalId, LogId, Replica, Segment, Tip,
     VerifiedSegment,
     schema::{Event, Instant},
-    store::{MemoryStore, NoResume},
+    store::{Batch, CommitId, Entry, MemoryStore, NoResume, RedbStore, Store, StoreError, Table},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
@@ -122,7 +122,24 @@ impl OneLog {
     /// Where the replica refuses the log.
     #[must_use]
     pub fn accept(&self) -> Replica {
-        let mut replica = open(&Identity::from_secret(&[8; 32]));
+        self.accept_into(Box::new(MemoryStore::new()))
+    }
+
+    /// The same on disk, with a mark left before each entry is judged, or without.
+    ///
+    /// # Panics
+    /// Where the disk fails.
+    #[must_use]
+    pub fn accept_on_disk(&self, marks: bool) -> Replica {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = RedbStore::open(folder.path().join("store")).expect("a new file");
+        self.accept_into(if marks { Box::new(store) } else { Box::new(Unmarked(store)) })
+    }
+
+    fn accept_into(&self, store: Box<dyn Store>) -> Replica {
+        let identity = Identity::from_secret(&[8; 32]);
+        let mut replica =
+            Replica::open(store, identity, Box::new(NoResume)).expect("a store that works");
         replica.join(&self.festival).expect("memory does not fail");
         for (_, segment) in &self.segments {
             replica.accept(&self.descriptor, segment.clone()).expect("a rightly signed log");
@@ -145,6 +162,37 @@ impl OneLog {
             document.apply_changes(changes).expect("changes in order");
         }
         document
+    }
+}
+
+/// A store that keeps no marks.
+struct Unmarked(RedbStore);
+
+impl Store for Unmarked {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.0.range(table, start, end, limit)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<CommitId, StoreError> {
+        self.0.commit(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.0.flush()
+    }
+
+    fn durable(&self) -> CommitId {
+        self.0.durable()
     }
 }
 

@@ -1,13 +1,15 @@
 //! A user whose key is in hostile hands: payloads of any content, rightly signed, meet the gate.
 
 use p2panda_core::{
-    AcceptError, DocumentDescriptor, Festival, Identity, LocalId, LogId, Replica, Segment, Stopped,
-    Ticket, Tip, VerifiedSegment,
+    AcceptError, DocumentDescriptor, Festival, FestivalId, Identity, LocalId, LogId, Replica,
+    Segment, Stopped, Ticket, Tip, VerifiedSegment,
     schema::{Event, FestivalInfo, Instant, PolicySpec, Request, Resource, Span, Terms},
     store::{MemoryStore, NoResume},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
+#[cfg(fuzzing)]
+use crate::payloads::{adopt, hash};
 use crate::payloads::{join, repair, split};
 
 const NOW: Instant = Instant::from_millis(1_700_000_000_000);
@@ -118,6 +120,65 @@ impl Bed {
             }
         }
         self.assert_equal(&whole, &honest);
+    }
+
+    /// The festival.
+    pub(crate) fn festival_id(&self) -> FestivalId {
+        self.festival.id()
+    }
+
+    /// Good payloads, each after those before it.
+    #[must_use]
+    pub fn payloads(&self) -> &[Vec<u8>] {
+        &self.laptop
+    }
+
+    /// Somebody who follows nothing.
+    pub(crate) fn stranger(&self) -> Replica {
+        replica(&Identity::from_secret(&[8; 32]))
+    }
+
+    /// The gate of the user's document, with both logs in it.
+    #[cfg(fuzzing)]
+    #[must_use]
+    pub fn gate(&self) -> p2panda_core::fuzzing::Gate {
+        let entries = |log: &LogId, payloads: &[Vec<u8>]| {
+            let incarnation = log.incarnation;
+            payloads.iter().map(|payload| (incarnation, payload.clone())).collect::<Vec<_>>()
+        };
+        let phone = entries(&self.phone.log, &self.phone.payloads);
+        // The last entry is left out: it is what the inputs start from.
+        let laptop = entries(&self.laptop_log, &self.laptop[..self.laptop.len() - 1]);
+        p2panda_core::fuzzing::Gate::new(self.user.user(), [phone, laptop].concat())
+    }
+
+    /// Offers the gate a payload, its length, checksum, author and first dependency repaired. The
+    /// first byte says whose next it is (bit 0), and that nothing is repaired (bit 1).
+    #[cfg(fuzzing)]
+    pub fn offer(&self, gate: &mut p2panda_core::fuzzing::Gate, data: &[u8]) {
+        let Some((mode, data)) = data.split_first() else { return };
+        let before = self.laptop.len() - 2;
+        let (log, last) = match mode & 1 {
+            0 => (&self.laptop_log, &self.laptop[before]),
+            _ => (&self.phone.log, &self.phone.payloads[self.phone.payloads.len() - 1]),
+        };
+        let mut payload = data.to_vec();
+        if mode & 2 == 0 {
+            adopt(&mut payload, &self.user.user(), &log.incarnation);
+            repair(&mut payload, hash(last));
+        }
+        gate.offer(log.incarnation, &payload);
+    }
+
+    /// Payloads to start from: the last of each log, the phone's being one that was.
+    #[must_use]
+    pub fn payload_seeds(&self) -> Vec<Vec<u8>> {
+        let last = |payloads: &[Vec<u8>]| payloads.last().cloned().unwrap_or_default();
+        let earlier = self.laptop.iter().map(|payload| [&[2], &payload[..]].concat());
+        let mut seeds: Vec<_> = earlier.collect();
+        seeds.push([&[0], &last(&self.laptop)[..]].concat());
+        seeds.push([&[1], &last(&self.phone.payloads)[..]].concat());
+        seeds
     }
 
     /// A stranger who follows the festival and holds nothing of it.

@@ -1,6 +1,7 @@
 //! Inputs of several payloads, and the repair of their checksums: without it no mutation would get
 //! past the first comparison.
 
+use p2panda_core::{Incarnation, UserId};
 use sha2::{Digest as _, Sha256};
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -25,6 +26,26 @@ pub fn join(payloads: &[Vec<u8>]) -> Vec<u8> {
         data.extend(payload);
     }
     data
+}
+
+/// The hash of a whole chunk.
+#[cfg(fuzzing)]
+pub(crate) fn hash(payload: &[u8]) -> Option<[u8; 32]> {
+    payload.get(8..).map(|chunk| Sha256::digest(chunk).into())
+}
+
+/// Puts an incarnation of a user in the place of a chunk's author, where there is one.
+pub(crate) fn adopt(payload: &mut [u8], user: &UserId, incarnation: &Incarnation) {
+    let length = payload.iter().skip(9).take(9).position(|byte| byte & 0x80 == 0);
+    let Some(body) = length.and_then(|length| payload.get_mut(10 + length..)) else { return };
+    let Some((count, rest)) = body.split_first_mut() else { return };
+    let author = rest.get_mut(usize::from(*count) * 32..);
+    if let Some([40, actor @ ..]) = author
+        && let Some(actor) = actor.first_chunk_mut::<40>()
+    {
+        actor[..32].copy_from_slice(user.as_bytes());
+        actor[32..].copy_from_slice(incarnation.as_bytes());
+    }
 }
 
 /// Makes a chunk's length and checksum right, and its first dependency the change before it.

@@ -86,7 +86,10 @@ fn is_plain(value: &Cbor) -> bool {
     match value {
         Cbor::Integer(_) | Cbor::Bytes(_) | Cbor::Text(_) | Cbor::Bool(_) | Cbor::Null => true,
         Cbor::Array(items) => items.iter().all(is_plain),
-        Cbor::Map(entries) => entries.iter().all(|(key, value)| is_plain(key) && is_plain(value)),
+        // Text alone names a field: serde takes a number for the field at that place.
+        Cbor::Map(entries) => {
+            entries.iter().all(|(key, value)| matches!(key, Cbor::Text(_)) && is_plain(value))
+        }
         _ => false,
     }
 }
@@ -114,6 +117,8 @@ mod tests {
         }
         let unsorted = [0xa2, 0x61, b'b', 0x01, 0x61, b'a', 0x02];
         assert!(decode_open::<BTreeMap<String, i64>>(&unsorted, 64).is_err());
+        let numbered = [0xa1, 0x00, 0x01];
+        assert!(decode_open::<Cbor>(&numbered, 64).is_err());
         let twice = [0xa2, 0x61, b'a', 0x01, 0x61, b'a', 0x02];
         assert!(decode_open::<BTreeMap<String, i64>>(&twice, 64).is_err());
     }

@@ -66,13 +66,21 @@ impl Festival {
     /// # Errors
     /// [`TicketError`] where the bytes are damaged, of a later version or not signed by the founder.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TicketError> {
+        let festival = Self::from_store(bytes)?;
+        let signed = festival.descriptor.signed_bytes();
+        if !festival.descriptor.0.verify(&signed, &festival.signature) {
+            return Err(TicketError::Signature);
+        }
+        Ok(festival)
+    }
+
+    /// Reads what was verified before it was stored: verifying it at each use would cost more than
+    /// most of what it is used for.
+    pub(crate) fn from_store(bytes: &[u8]) -> Result<Self, TicketError> {
         let (descriptor, signature): (Descriptor, Signature) =
             codec::decode(bytes, 256).map_err(|_| TicketError::Damaged)?;
         if descriptor.2 {
             return Err(TicketError::Private);
-        }
-        if !descriptor.0.verify(&descriptor.signed_bytes(), &signature) {
-            return Err(TicketError::Signature);
         }
         Ok(Self { descriptor, signature })
     }

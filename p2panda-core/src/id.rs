@@ -170,7 +170,7 @@ impl LocalId {
         &self.0
     }
 
-    fn is_valid(text: &str) -> bool {
+    pub(crate) fn is_valid(text: &str) -> bool {
         let name = text.strip_prefix('#').unwrap_or(text);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         !name.is_empty() && text.len() <= Self::MAX_BYTES && name.bytes().all(allowed)

@@ -35,13 +35,19 @@
 //! | [`view`] | the read model, and the facts that policies judge |
 //! | [`store`] | where bytes are kept |
 //! | [`codec`] | the one byte encoding |
+//! | [`archive`] | a festival in one file |
 
+pub mod archive;
 pub mod codec;
 mod document;
 mod festival;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod id;
 mod identity;
+mod link;
 mod log;
 mod replica;
 pub mod schema;
@@ -52,6 +58,7 @@ pub use document::{DraftError, Refusal};
 pub use festival::{Festival, Ticket, TicketError};
 pub use id::{DocumentId, EntityId, FestivalId, Incarnation, LocalId, LogId, ParseIdError, UserId};
 pub use identity::{Identity, Signature};
+pub use link::{ChannelBinding, LinkEnd, LinkId, LinkProof};
 pub use log::{
     BLOCK, Chain, DocumentDescriptor, EarlySegments, ForkError, ForkEvidence, ForkProof,
     MAX_EVIDENCE, MAX_FORK_PROOF, MAX_LENGTH, MAX_PAYLOAD, MAX_SEGMENT, PayloadHash, Run, Seal,

@@ -66,6 +66,38 @@ fn an_entity_that_seventy_devices_made_can_be_deleted() {
 }
 
 #[test]
+fn what_six_hundred_devices_wrote_into_one_field_can_be_overwritten() {
+    let mut rng = rng(1);
+    let identity = Identity::generate(&mut rng);
+    let mut main = replica(&identity);
+    let festival = festival_of(&mut main, &mut rng);
+    let id = put(&mut main, festival.id(), "e", &event("x"), &mut rng);
+    let (log, _) = main.logs(festival.id()).unwrap()[0];
+    let descriptor = main.descriptor(&log.document).unwrap().unwrap();
+    let first = main.segment(&log, 0).unwrap().unwrap().into_segment();
+    for n in 0..600 {
+        let mut device = replica(&identity);
+        device.join(&festival).unwrap();
+        device.accept(&descriptor, first.clone()).unwrap();
+        put(&mut device, festival.id(), "e", &event(&format!("title {n}")), &mut rng);
+        let (own, _) =
+            *device.logs(festival.id()).unwrap().iter().find(|(other, _)| *other != log).unwrap();
+        let segment = device.segment(&own, 0).unwrap().unwrap().into_segment();
+        main.accept(&descriptor, segment).unwrap();
+    }
+    for title in ["mine", "mine again"] {
+        put(&mut main, festival.id(), "e", &event(title), &mut rng);
+        let fields = main.view(festival.id()).fields(&id).unwrap().unwrap();
+        assert_eq!(fields["title"], title.into());
+    }
+    let mut other = replica(&identity);
+    other.join(&festival).unwrap();
+    hand_over(&main, &mut other, festival.id());
+    assert_eq!(main.fingerprint_view().unwrap(), other.fingerprint_view().unwrap());
+    assert_eq!((main.caught(), other.caught()), (0, 0));
+}
+
+#[test]
 fn an_edit_of_any_size_is_split_into_payloads_that_fit() {
     let mut rng = rng(1);
     let mut ada = replica(&Identity::generate(&mut rng));

@@ -6,7 +6,8 @@ mod common;
 use common::{forks::*, *};
 use p2panda_core::{
     Accepted, BLOCK, EditError, ForkError, ForkEvidence, ForkOutcome, ForkProof, Identity,
-    Incarnation, LogId, Run, Tip, VerifiedSegment,
+    Incarnation, LogId, MAX_KEPT_FORKS, Replica, Run, Tip, VerifiedSegment,
+    store::{NoResume, Store, Table},
 };
 use rand_chacha::rand_core::Rng as _;
 
@@ -29,7 +30,7 @@ fn a_fork_is_proved_cut_and_shown() {
     let forks = bob.forks(festival).unwrap();
     assert_eq!((forks.len(), forks[0].log, forks[0].author), (1, log, ada.user()));
     assert_eq!(forks[0].branches.len(), 1, "what was held is kept, what came is not");
-    assert_eq!(forks[0].branches[0].payloads.len(), 1);
+    assert_eq!(forks[0].branches[0].entries, 1);
 
     // A third party needs nothing but the evidence.
     let evidence = bob.fork_evidence(&log).unwrap().unwrap();
@@ -78,8 +79,8 @@ fn an_author_who_was_set_back_writes_the_lost_branch_again_with_one_call() {
     assert_eq!(ada.accept(&descriptor, segment).unwrap(), Accepted::Cut { at: 3 });
     assert_eq!(titles(&ada, festival), ["common 0", "common 1"]);
     let fork = ada.forks(festival).unwrap().remove(0);
-    let branch = |length: usize| {
-        let branch = fork.branches.iter().find(|branch| branch.payloads.len() == length);
+    let branch = |entries| {
+        let branch = fork.branches.iter().find(|branch| branch.entries == entries);
         branch.unwrap().end.chain
     };
     assert_eq!(fork.branches.len(), 2, "an author keeps both: {:?}", fork.branches);
@@ -325,4 +326,40 @@ fn views_agree_after_cuts_in_every_order_and_with_a_peer_that_sees_only_the_end(
             assert_eq!(titles(peer, festival), titles(&last, festival), "seed {seed}");
         }
     }
+}
+
+#[test]
+fn proofs_that_do_not_act_are_kept_within_a_bound() {
+    let mut rng = rng(106);
+    let liar = Liar::new(&mut rng);
+    let store = Shared::new();
+    let key = Identity::generate(&mut rng);
+    let open = |store: &Shared| {
+        Replica::open(Box::new(store.clone()), key.clone(), Box::new(NoResume)).unwrap()
+    };
+    let mut bob = open(&store);
+    bob.join(&liar.ticket).unwrap();
+    let kept = || store.range(Table::Forks, &[], None, usize::MAX).unwrap().len();
+    for incarnation in 0..100_u8 {
+        let log = liar.log(incarnation);
+        let start = Tip::start(&log);
+        for name in ["p1", "p2", "p3", "p4", "p5"] {
+            let never = liar.segment(log, &start, &[name]);
+            let run = |name: &str| run_of(&liar.segment(log, never.end(), &[name]));
+            let proof = ForkProof::between(log, never.end(), run("1"), run("2")).unwrap();
+            bob.accept_fork(&liar.descriptor, proof).unwrap();
+        }
+        assert!(kept() <= MAX_KEPT_FORKS * (usize::from(incarnation) + 1));
+    }
+    assert_eq!(kept(), 256);
+    // What acts is kept all the same.
+    let log = liar.log(200);
+    let start = Tip::start(&log);
+    for name in ["a", "b"] {
+        let segment = liar.segment(log, &start, &[name]).into_segment();
+        bob.accept(&liar.descriptor, segment).unwrap();
+    }
+    assert_eq!(bob.forks(liar.festival).unwrap().len(), 1);
+    drop(bob);
+    assert_eq!(open(&store).forks(liar.festival).unwrap().len(), 1);
 }

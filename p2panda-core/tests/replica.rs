@@ -125,6 +125,20 @@ fn two_devices_with_one_key_merge_what_they_wrote_apart() {
 }
 
 #[test]
+fn a_document_is_given_out_as_automerge_saves_it() {
+    use automerge::ReadDoc as _;
+    let mut rng = rng(1);
+    let mut ada = replica(&Identity::generate(&mut rng));
+    let festival = festival_of(&mut ada, &mut rng).id();
+    let id = put(&mut ada, festival, "e", &event("Opening"), &mut rng);
+    let saved = ada.automerge(&id.document).unwrap().unwrap();
+    let document = automerge::Automerge::load(&saved).unwrap();
+    let (_, entity) = document.get(automerge::ROOT, "e").unwrap().unwrap();
+    let (title, _) = document.get(entity, "title").unwrap().unwrap();
+    assert_eq!(title.as_str(), Some("Opening"));
+}
+
+#[test]
 fn nobody_writes_into_anothers_document() {
     let mut rng = rng(6);
     let mut ada = replica(&Identity::generate(&mut rng));

@@ -78,18 +78,31 @@ fn automerge_has_one_door() {
 }
 
 #[test]
-fn no_library_but_the_tcp_transport_knows_an_async_runtime() {
+fn no_library_but_the_transports_knows_an_async_runtime() {
     for package in ["p2panda-core", "p2panda-policy", "examples/interchange"] {
         assert!(!dependencies(package).iter().any(|name| name.starts_with("tokio")), "{package}");
     }
+    let allowed = ["clock", "stream", "tcp", "websocket"]
+        .map(|name| format!("p2panda-sync/src/transport/{name}.rs"));
     for (path, content) in sources(&["p2panda-sync/src"]) {
-        let allowed = path.starts_with("p2panda-sync/src/transport/tcp");
-        assert!(allowed || !names_tokio(&content), "{path} names tokio");
+        assert!(allowed.contains(&path) || !names_tokio(&content), "{path} names tokio");
     }
 }
 
 fn names_tokio(content: &str) -> bool {
-    ["tokio::", "tokio_util::"].iter().any(|name| content.contains(name))
+    ["tokio::", "tokio_util::", "tokio_tungstenite::"].iter().any(|name| content.contains(name))
+}
+
+#[test]
+fn no_client_speaks_without_encryption() {
+    let plain = ["TcpTransport", "features = [\"tcp\"", "\"tcp\","];
+    for folder in ["examples/panda", "examples/quickstart"] {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let sources = sources(&[folder]);
+        for (path, content) in sources.iter().chain([&(format!("{folder}/Cargo.toml"), manifest)]) {
+            assert!(!plain.iter().any(|name| content.contains(name)), "{path} names plain TCP");
+        }
+    }
 }
 
 #[test]
@@ -103,7 +116,8 @@ fn core_and_policy_have_no_clock_no_socket_and_no_randomness_of_their_own() {
 
 #[test]
 fn files_are_short_enough_to_be_read_at_once() {
-    let folders = ["p2panda-core", "p2panda-policy", "p2panda-sync", "examples", "benches", "fuzz"];
+    let ours = ["p2panda-core", "p2panda-policy", "p2panda-sync"];
+    let folders = [&ours[..], &["examples", "benches", "fuzz", "vectors"]].concat();
     for (path, content) in sources(&folders) {
         let lines = content.lines().count();
         assert!(lines <= MAX_LINES, "{path} has {lines} lines: split it by meaning");

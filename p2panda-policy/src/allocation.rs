@@ -1,47 +1,52 @@
-//! What the owner has promised: which decisions count under the resource's capacity.
+//! What one user has promised: which decisions count under the resource's capacity.
 
 use std::collections::BTreeMap;
 
 use p2panda_core::{
     EntityId,
-    schema::{Answer, Resource, Terms},
+    schema::{Answer, PolicyHash, Resource, Span, Terms},
 };
 
-use crate::{BadTerms, Obstacle, Room, docket::Docket};
+use crate::{
+    BadTerms, Obstacle, Room,
+    docket::{Decisions, Released},
+};
 
-/// Units that the owner's decisions hold over a span.
+/// Units that a user's decisions hold over a span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The request that is granted. It need not have arrived.
     pub request: EntityId,
-    /// The terms, as the owner signed them.
+    /// The terms, as the decider signed them.
     pub terms: Terms,
     /// The decisions that say so, earliest first; at least one. They hold the units once, until all
     /// of them are released.
     pub decisions: Vec<EntityId>,
 }
 
-/// What one of the owner's decisions amounts to.
+/// What one of a user's decisions amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It counts: its units are held.
     Counted,
     /// It is a standing denial; it holds nothing.
     Denial,
-    /// The owner released it: it never counts again.
+    /// Its decider released it: it never counts again.
     Released,
     /// A broken promise: those that count before it leave no room. It may count again once they
     /// are released.
     NoRoom(Vec<Obstacle>),
     /// Its terms make no sense.
     Nonsense(BadTerms),
+    /// A vote under another policy than the resource's.
+    Stale,
 }
 
-/// The owner's decisions about one resource, with what each amounts to.
+/// One user's decisions about one resource, with what each amounts to: the owner's, or a voter's.
 ///
 /// The order is the causal one, then that of the ids. A decision counts if those that already count
-/// leave room over its whole span, so the capacity is kept at every moment in every view. Neither
-/// other users' records nor the policy under which the owner decided change anything here.
+/// leave room over its whole span, so the capacity is kept at every moment in every view. No other
+/// users' records change anything here, nor does the policy under which the owner decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allocation {
     grants: Vec<Grant>,
@@ -63,33 +68,39 @@ impl Allocation {
         numbers.iter().map(|number| &self.grants[*number]).find(|grant| grant.terms == *terms)
     }
 
-    /// What a decision of the owner amounts to; `None` for anything else.
+    /// What a decision of the user amounts to; `None` for anything else.
     #[must_use]
     pub fn standing(&self, decision: &EntityId) -> Option<&Standing> {
         self.standings.get(decision)
     }
 
-    /// Every decision of the owner, by id.
+    /// Every decision of the user, by id.
     pub fn standings(&self) -> impl Iterator<Item = (&EntityId, &Standing)> {
         self.standings.iter()
     }
 
-    /// Places the owner's decisions; also returns the room that they leave.
-    pub(crate) fn of(docket: &Docket<'_>, resource: &Resource) -> (Self, Room) {
-        let capacity = resource.capacity;
-        let decided = docket.decisions.iter().map(|(_, decision)| &decision.terms);
-        let requested = docket.requests.values().map(|(_, request)| &request.terms);
-        let spans = decided.chain(requested).map(|terms| terms.span);
-        let mut room = Room::new(capacity, spans.filter(|span| span.starts < span.ends));
+    /// Places a user's decisions; also returns the room that they leave, for terms with these spans
+    /// and theirs. Voters' decisions count under one policy only.
+    pub(crate) fn of(
+        decisions: &Decisions<'_>,
+        released: &Released<'_>,
+        resource: &Resource,
+        spans: impl Iterator<Item = Span>,
+        only_under: Option<PolicyHash>,
+    ) -> (Self, Room) {
+        let decided = decisions.iter().map(|(_, decision)| decision.terms.span);
+        let mut room = Room::new(resource, decided.chain(spans));
 
         let mut allocation = Self::default();
         let mut seen: BTreeMap<(&EntityId, &Terms), Result<usize, Vec<Obstacle>>> = BTreeMap::new();
-        for (fact, decision) in &docket.decisions {
-            let standing = if docket.released.contains(&fact.id) {
+        for (fact, decision) in decisions {
+            let standing = if released.contains_key(&fact.id) {
                 Standing::Released
+            } else if only_under.is_some_and(|policy| policy != decision.policy) {
+                Standing::Stale
             } else if decision.answer == Answer::Deny {
                 Standing::Denial
-            } else if let Err(reason) = BadTerms::check(&decision.terms, capacity) {
+            } else if let Err(reason) = BadTerms::check(&decision.terms, resource.capacity) {
                 Standing::Nonsense(reason)
             } else {
                 let key = (&decision.request, &decision.terms);

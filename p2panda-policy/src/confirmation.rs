@@ -5,7 +5,11 @@ use std::{
     fmt,
 };
 
-use p2panda_core::{EntityId, UserId, schema::Record, view::Fact};
+use p2panda_core::{
+    EntityId, UserId,
+    schema::{Record, Request},
+    view::Fact,
+};
 use serde::Serialize;
 
 use crate::Verdict;
@@ -31,12 +35,18 @@ pub struct Share {
     pub tentative: usize,
     /// Waiting for answers.
     pub requested: usize,
-    /// Without room.
+    /// Without room, or at a time that is not offered.
     pub conflicted: usize,
     /// Answered with no.
     pub denied: usize,
     /// Nothing that can be judged here: an unsupported policy, terms without sense.
     pub unclear: usize,
+    /// What the confirmed ones weigh.
+    pub confirmed_weight: u64,
+    /// What the tentative ones weigh.
+    pub tentative_weight: u64,
+    /// What all of them weigh.
+    pub weight: u64,
 }
 
 impl EventConfirmation {
@@ -48,18 +58,31 @@ impl EventConfirmation {
         hosts: &BTreeSet<UserId>,
         requests: impl IntoIterator<Item = (&'a Fact, &'a Verdict)>,
     ) -> Self {
-        let for_event = |fact: &Fact| match &fact.record {
-            Record::Request(request) => request.terms.event == *event,
-            _ => false,
+        Self::weighted(event, hosts, requests, |_, _| 1)
+    }
+
+    /// As [`EventConfirmation::of`], where some requests matter more than others: a stage more than
+    /// a fog machine. One that weighs nothing is counted and has no share.
+    #[must_use]
+    pub fn weighted<'a>(
+        event: &EntityId,
+        hosts: &BTreeSet<UserId>,
+        requests: impl IntoIterator<Item = (&'a Fact, &'a Verdict)>,
+        weight: impl Fn(&Fact, &Request) -> u64,
+    ) -> Self {
+        let for_event = |(fact, verdict): (&'a Fact, &'a Verdict)| match &fact.record {
+            Record::Request(request) if request.terms.event == *event => {
+                Some((&fact.id, (fact, request, verdict)))
+            }
+            _ => None,
         };
-        let requests = requests.into_iter().filter(|(fact, _)| for_event(fact));
-        let by_id: BTreeMap<&EntityId, (&Fact, &Verdict)> =
-            requests.map(|(fact, verdict)| (&fact.id, (fact, verdict))).collect();
+        let by_id: BTreeMap<&EntityId, (&Fact, &Request, &Verdict)> =
+            requests.into_iter().filter_map(for_event).collect();
         let mut confirmation = Self::default();
-        for (fact, verdict) in by_id.values() {
+        for (fact, request, verdict) in by_id.values() {
             let ours = hosts.contains(&fact.author);
             let share = if ours { &mut confirmation.hosts } else { &mut confirmation.strangers };
-            share.add(verdict);
+            share.add(verdict, weight(fact, request));
         }
         confirmation
     }
@@ -85,23 +108,44 @@ impl Share {
             + self.unclear
     }
 
-    /// The confirmed ones among 100, rounded down; `None` where there are no requests.
+    /// What the confirmed ones weigh in 100, rounded down; `None` where nothing weighs anything.
     #[must_use]
     pub fn percent(&self) -> Option<u8> {
-        self.confirmed.saturating_mul(100).checked_div(self.total())?.try_into().ok()
+        Self::in_hundred(self.confirmed_weight, self.weight)
     }
 
-    const fn add(&mut self, verdict: &Verdict) {
+    /// What the tentative ones weigh in 100, rounded down; `None` where nothing weighs anything.
+    #[must_use]
+    pub fn percent_tentative(&self) -> Option<u8> {
+        Self::in_hundred(self.tentative_weight, self.weight)
+    }
+
+    fn in_hundred(part: u64, whole: u64) -> Option<u8> {
+        let hundredths = (u128::from(part) * 100).checked_div(u128::from(whole))?;
+        u8::try_from(hundredths).ok()
+    }
+
+    const fn add(&mut self, verdict: &Verdict, weight: u64) {
         let counter = match verdict {
             Verdict::Confirmed { .. } => &mut self.confirmed,
             Verdict::Tentative { .. } => &mut self.tentative,
             Verdict::Requested { .. } => &mut self.requested,
-            Verdict::Conflicted { .. } => &mut self.conflicted,
+            Verdict::Conflicted { .. } | Verdict::Outside { .. } => &mut self.conflicted,
             Verdict::Denied { .. } => &mut self.denied,
             Verdict::Unsupported { .. } | Verdict::Invalid { .. } => &mut self.unclear,
             Verdict::Withdrawn { .. } => return,
         };
         *counter += 1;
+        self.weight = self.weight.saturating_add(weight);
+        match verdict {
+            Verdict::Confirmed { .. } => {
+                self.confirmed_weight = self.confirmed_weight.saturating_add(weight);
+            }
+            Verdict::Tentative { .. } => {
+                self.tentative_weight = self.tentative_weight.saturating_add(weight);
+            }
+            _ => {}
+        }
     }
 }
 

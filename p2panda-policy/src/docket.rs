@@ -1,14 +1,21 @@
 //! The records of one resource, sorted by what they do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use p2panda_core::{
-    EntityId,
-    schema::{Decision, Record, Request},
+    EntityId, UserId,
+    schema::{Decision, Record, Release, Request, Withdrawal},
     view::{Fact, ResourceFacts},
 };
 
 use crate::order::causal_order;
+
+/// Decisions of one user, in the order in which they count.
+pub(crate) type Decisions<'a> = Vec<(&'a Fact, &'a Decision)>;
+
+/// Decisions that their deciders ended, with the release; without one where the steward is about to
+/// sign it.
+pub(crate) type Released<'a> = BTreeMap<&'a EntityId, Option<(&'a EntityId, &'a Release)>>;
 
 /// What [`ResourceFacts`] hold, in an order that does not depend on theirs. Records about other
 /// resources are left out.
@@ -16,14 +23,13 @@ pub(crate) struct Docket<'a> {
     pub(crate) facts: &'a ResourceFacts,
     /// Requests by id.
     pub(crate) requests: BTreeMap<&'a EntityId, (&'a Fact, &'a Request)>,
-    /// The owner's decisions, in the order in which they count.
-    pub(crate) decisions: Vec<(&'a Fact, &'a Decision)>,
-    /// Everyone else's decisions, by id.
-    pub(crate) others: Vec<(&'a Fact, &'a Decision)>,
-    /// The owner's decisions that the owner released.
-    pub(crate) released: BTreeSet<&'a EntityId>,
+    /// The owner's decisions.
+    pub(crate) decisions: Decisions<'a>,
+    /// Everyone else's decisions.
+    pub(crate) others: BTreeMap<UserId, Decisions<'a>>,
+    pub(crate) released: Released<'a>,
     /// Requests that their requesters withdrew, with the withdrawal.
-    pub(crate) withdrawn: BTreeMap<&'a EntityId, &'a EntityId>,
+    pub(crate) withdrawn: BTreeMap<&'a EntityId, (&'a EntityId, &'a Withdrawal)>,
 }
 
 impl<'a> Docket<'a> {
@@ -32,40 +38,39 @@ impl<'a> Docket<'a> {
         let by_id: BTreeMap<&EntityId, &Fact> = ours.map(|fact| (&fact.id, fact)).collect();
 
         let mut requests = BTreeMap::new();
-        let mut others = Vec::new();
-        let mut released = BTreeSet::new();
+        let mut deciders: BTreeMap<UserId, Vec<&Fact>> = BTreeMap::new();
+        let mut released = Released::new();
+        let mut withdrawn = BTreeMap::new();
+        let by =
+            |author: UserId, id: &EntityId| by_id.get(id).is_some_and(|fact| fact.author == author);
         for fact in by_id.values() {
             match &fact.record {
                 Record::Request(request) => {
                     requests.insert(&fact.id, (*fact, request));
                 }
-                Record::Decision(decision) if fact.author != facts.owner => {
-                    others.push((*fact, decision));
+                Record::Decision(_) => deciders.entry(fact.author).or_default().push(fact),
+                Record::Release(release) => {
+                    for id in release.decisions.iter().filter(|id| by(fact.author, id)) {
+                        released.entry(id).or_insert(Some((&fact.id, release)));
+                    }
                 }
-                Record::Release(release) if fact.author == facts.owner => {
-                    released.extend(&release.decisions);
+                Record::Withdrawal(withdrawal) if by(fact.author, &withdrawal.request) => {
+                    withdrawn.entry(&withdrawal.request).or_insert((&fact.id, withdrawal));
                 }
-                Record::Decision(_) | Record::Release(_) | Record::Withdrawal(_) => {}
+                Record::Withdrawal(_) => {}
             }
         }
-        let mut withdrawn = BTreeMap::new();
-        for fact in by_id.values() {
-            let Record::Withdrawal(withdrawal) = &fact.record else {
-                continue;
-            };
-            let request = requests.get(&withdrawal.request);
-            if request.is_some_and(|(request, _)| request.author == fact.author) {
-                withdrawn.entry(&withdrawal.request).or_insert(&fact.id);
-            }
-        }
-        let owners = by_id.values().copied().filter(|fact| {
-            fact.author == facts.owner && matches!(fact.record, Record::Decision(_))
-        });
-        let decisions = causal_order(owners).into_iter().filter_map(|fact| match &fact.record {
-            Record::Decision(decision) => Some((fact, decision)),
-            _ => None,
-        });
-        Self { facts, requests, decisions: decisions.collect(), others, released, withdrawn }
+        let in_order = |facts: Vec<&'a Fact>| -> Decisions<'a> {
+            let decisions = causal_order(facts.into_iter()).into_iter();
+            let decisions = decisions.filter_map(|fact| match &fact.record {
+                Record::Decision(decision) => Some((fact, decision)),
+                _ => None,
+            });
+            decisions.collect()
+        };
+        let decisions = in_order(deciders.remove(&facts.owner).unwrap_or_default());
+        let others = deciders.into_iter().map(|(user, facts)| (user, in_order(facts))).collect();
+        Self { facts, requests, decisions, others, released, withdrawn }
     }
 
     /// Whether a decision is about a request that is here, under exactly its terms.

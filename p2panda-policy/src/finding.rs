@@ -6,9 +6,9 @@ use p2panda_core::{EntityId, UserId, schema::Decision, view::Fact};
 use serde::Serialize;
 
 use crate::{
-    Allocation, BadTerms, Obstacle, Standing,
-    docket::Docket,
-    verdict::{list, obstacles, record, user},
+    Allocation, BadTerms, Obstacle, Standing, Votes,
+    docket::{Decisions, Docket},
+    explain::{list, obstacles, record, user},
 };
 
 /// A decision that contradicts another one or does not do what it says, and why.
@@ -68,6 +68,16 @@ pub enum Finding {
         /// The decision.
         decision: EntityId,
     },
+    /// A vote under another policy than the resource's. It does not count: its voter has to vote
+    /// again.
+    Stale {
+        /// The voter.
+        user: UserId,
+        /// The request.
+        request: EntityId,
+        /// The vote.
+        decision: EntityId,
+    },
     /// A confirmation that holds its units although the request was withdrawn: the owner has to
     /// release it.
     Unreleased {
@@ -92,6 +102,7 @@ impl Finding {
             | Self::OtherTerms { user, .. }
             | Self::Nonsense { user, .. }
             | Self::NotAsked { user, .. }
+            | Self::Stale { user, .. }
             | Self::Unreleased { user, .. } => *user,
         }
     }
@@ -114,7 +125,9 @@ impl Finding {
                 [decision].into_iter().chain(with.iter().map(Obstacle::signature)).collect()
             }
             Self::Contradiction { confirmed, denied, .. } => vec![confirmed, denied],
-            Self::OtherTerms { request, decision, .. } => vec![request, decision],
+            Self::OtherTerms { request, decision, .. } | Self::Stale { request, decision, .. } => {
+                vec![request, decision]
+            }
             Self::Nonsense { decision, .. } | Self::NotAsked { decision, .. } => vec![decision],
             Self::Unreleased { decision, withdrawal, .. } => vec![decision, withdrawal],
         }
@@ -155,6 +168,11 @@ impl Finding {
                 "{who} signed {}, which does not count: the policy does not ask this user.",
                 record("decision", decision),
             ),
+            Self::Stale { request, decision, .. } => format!(
+                "{who} voted on {} with {}, but the policy has changed since.",
+                record("request", request),
+                record("decision", decision),
+            ),
             Self::Unreleased { request, decision, .. } => format!(
                 "The units of {}, which is withdrawn, are held until {who} releases {}.",
                 record("request", request),
@@ -164,34 +182,61 @@ impl Finding {
     }
 }
 
-/// Everything there is to tell, in the order in which the owner's decisions count, then that of the
-/// other users' decisions' ids.
+/// Everything there is to tell: of the owner's decisions in the order in which they count, then of
+/// each other user's where it is known whose votes count.
 pub(crate) fn findings(
     docket: &Docket<'_>,
     allocation: &Allocation,
-    hears: impl Fn(&UserId) -> bool,
+    votes: Option<&Votes>,
 ) -> Vec<Finding> {
-    let owner = docket.facts.owner;
+    let mut findings = of_user(docket, docket.facts.owner, &docket.decisions, allocation);
+    let Some(votes) = votes else { return findings };
+    for (user, decisions) in &docket.others {
+        match votes.of(user) {
+            Some(allocation) => findings.extend(of_user(docket, *user, decisions, allocation)),
+            None => findings.extend(
+                decisions
+                    .iter()
+                    .map(|(fact, _)| Finding::NotAsked { user: *user, decision: fact.id.clone() }),
+            ),
+        }
+    }
+    findings
+}
+
+fn of_user(
+    docket: &Docket<'_>,
+    user: UserId,
+    decisions: &Decisions<'_>,
+    allocation: &Allocation,
+) -> Vec<Finding> {
     let facts: BTreeMap<&EntityId, &Fact> =
-        docket.decisions.iter().map(|(fact, _)| (&fact.id, *fact)).collect();
+        decisions.iter().map(|(fact, _)| (&fact.id, *fact)).collect();
     let mut findings = Vec::new();
-    for (fact, decision) in &docket.decisions {
+    for (fact, decision) in decisions {
         let (request, id) = (decision.request.clone(), fact.id.clone());
         match allocation.standing(&fact.id) {
             None | Some(Standing::Released) => continue,
             Some(Standing::Nonsense(reason)) => {
-                findings.push(Finding::Nonsense { user: owner, decision: id, reason: *reason });
+                findings.push(Finding::Nonsense { user, decision: id, reason: *reason });
+                continue;
+            }
+            Some(Standing::Stale) => {
+                findings.push(Finding::Stale { user, request, decision: id });
                 continue;
             }
             Some(Standing::NoRoom(with)) => {
                 let before = with.iter().filter_map(|obstacle| obstacle.decision.as_ref());
                 let concurrent = before.filter_map(|id| facts.get(id)).any(|o| apart(o, fact));
-                let (user, decision, with) = (owner, id, with.clone());
+                let (decision, with) = (id, with.clone());
                 findings.push(Finding::BrokenPromise { user, request, decision, with, concurrent });
             }
             Some(Standing::Counted) => {
-                if let Some(withdrawal) = docket.withdrawn.get(&decision.request) {
-                    let (user, decision, withdrawal) = (owner, id, (*withdrawal).clone());
+                let owners = user == docket.facts.owner;
+                if let Some((withdrawal, _)) =
+                    docket.withdrawn.get(&decision.request).filter(|_| owners)
+                {
+                    let (decision, withdrawal) = (id, (*withdrawal).clone());
                     findings.push(Finding::Unreleased { user, request, decision, withdrawal });
                 }
             }
@@ -199,21 +244,22 @@ pub(crate) fn findings(
         }
         if docket.requests.contains_key(&decision.request) && !docket.answers(decision) {
             let (request, decision) = (decision.request.clone(), fact.id.clone());
-            findings.push(Finding::OtherTerms { user: owner, request, decision });
+            findings.push(Finding::OtherTerms { user, request, decision });
         }
     }
-    findings.extend(contradictions(docket, allocation));
-    for (fact, _) in docket.others.iter().filter(|(fact, _)| !hears(&fact.author)) {
-        findings.push(Finding::NotAsked { user: fact.author, decision: fact.id.clone() });
-    }
+    findings.extend(contradictions(user, decisions, allocation));
     findings
 }
 
-/// One for each request that the owner both confirms and denies under the same terms. It names two
+/// One for each request that a user both confirms and denies under the same terms. It names two
 /// that were signed apart if the first of either kind has such a counterpart.
-fn contradictions(docket: &Docket<'_>, allocation: &Allocation) -> Vec<Finding> {
+fn contradictions(
+    user: UserId,
+    decisions: &Decisions<'_>,
+    allocation: &Allocation,
+) -> Vec<Finding> {
     let mut answers: BTreeMap<_, (Vec<&Fact>, Vec<&Fact>)> = BTreeMap::new();
-    for (fact, decision) in &docket.decisions {
+    for (fact, decision) in decisions {
         let Decision { request, terms, .. } = decision;
         let (confirmed, denied) = answers.entry((request, terms)).or_default();
         match allocation.standing(&fact.id) {
@@ -232,7 +278,7 @@ fn contradictions(docket: &Docket<'_>, allocation: &Allocation) -> Vec<Finding> 
         let pair = yes_apart.chain(no_apart).find(|(yes, no)| apart(yes, no));
         let (yes, no) = pair.unwrap_or((yes, no));
         findings.push(Finding::Contradiction {
-            user: docket.facts.owner,
+            user,
             request: (*request).clone(),
             confirmed: yes.id.clone(),
             denied: no.id.clone(),

@@ -1,4 +1,4 @@
-use p2panda_core::EntityId;
+use p2panda_core::{EntityId, schema::PolicySpec};
 
 use crate::{Case, Policy, Verdict};
 
@@ -11,24 +11,21 @@ use crate::{Case, Policy, Verdict};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FirstCome;
 
+impl FirstCome {
+    /// The policy as data.
+    #[must_use]
+    pub fn spec() -> PolicySpec {
+        PolicySpec::new("first-come")
+    }
+}
+
 impl Policy for FirstCome {
     fn kind(&self) -> &'static str {
         "first-come"
     }
 
     fn judge(&self, case: &Case<'_>) -> Vec<(EntityId, Verdict)> {
-        let mut room = case.room();
-        let mut judge_one = |open| match open {
-            &crate::Open { released: true, .. } => case.ask_owner(open),
-            open => match room.take(open) {
-                Ok(()) => Verdict::Tentative { from: vec![case.facts().owner] },
-                Err(with) => Verdict::Conflicted { with, broken: None },
-            },
-        };
-        case.open().iter().map(|open| (open.fact.id.clone(), judge_one(open))).collect()
-    }
-
-    fn is_automatic(&self) -> bool {
-        true
+        let let_in = || case.let_in(Vec::new());
+        case.open().iter().map(|open| (open.fact.id.clone(), let_in())).collect()
     }
 }

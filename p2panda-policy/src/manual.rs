@@ -1,4 +1,4 @@
-use p2panda_core::EntityId;
+use p2panda_core::{EntityId, schema::PolicySpec};
 
 use crate::{Case, Policy, Verdict};
 
@@ -6,13 +6,20 @@ use crate::{Case, Policy, Verdict};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manual;
 
+impl Manual {
+    /// The policy as data.
+    #[must_use]
+    pub fn spec() -> PolicySpec {
+        PolicySpec::new("manual")
+    }
+}
+
 impl Policy for Manual {
     fn kind(&self) -> &'static str {
         "manual"
     }
 
     fn judge(&self, case: &Case<'_>) -> Vec<(EntityId, Verdict)> {
-        let ask = |open| case.ask_owner(open);
-        case.open().iter().map(|open| (open.fact.id.clone(), ask(open))).collect()
+        case.open().iter().map(|open| (open.fact.id.clone(), case.ask_owner(open))).collect()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use p2panda_core::schema::{Instant, Span, Terms};
+use p2panda_core::schema::{Instant, Resource, Span, Terms};
 
 use crate::{Obstacle, Open};
 
@@ -16,12 +16,28 @@ pub const MAX_NAMED: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Room {
     capacity: i64,
+    occupied: Occupied,
     /// Sorted, without repetition. Slot `i` is the time from `bounds[i]` to `bounds[i + 1]`.
     bounds: Vec<Instant>,
     /// Node 1 is the root, node `n` has the children `2n` and `2n + 1`.
     nodes: Vec<Node>,
     leaves: usize,
     holders: Vec<Holder>,
+}
+
+/// What a use of a span occupies: the resource, without what does not bear on that.
+#[derive(Clone, Debug)]
+struct Occupied(Resource);
+
+impl Occupied {
+    fn by(resource: &Resource) -> Self {
+        let &Resource { consumable, buffer_before, buffer_after, .. } = resource;
+        Self(Resource { consumable, buffer_before, buffer_after, ..Resource::default() })
+    }
+
+    fn span(&self, span: &Span) -> Span {
+        self.0.occupied(span)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,14 +67,37 @@ impl Room {
         self.place(&open.request.terms, obstacle)
     }
 
-    /// An empty room for terms within these spans; other spans cannot be placed in it.
-    pub(crate) fn new(capacity: i64, spans: impl Iterator<Item = Span>) -> Self {
+    /// Whether there is room for an open request over its whole span.
+    #[must_use]
+    pub fn fits(&self, open: &Open<'_>) -> bool {
+        let Terms { span, units, .. } = &open.request.terms;
+        let limit = self.capacity.saturating_sub(*units);
+        self.first_above(&self.occupied.span(span), limit).is_none()
+    }
+
+    /// Places an open request whether or not there is room.
+    pub fn crowd(&mut self, open: &Open<'_>) {
+        let obstacle = Obstacle { request: open.fact.id.clone(), decision: None };
+        self.reserve(&open.request.terms, obstacle);
+    }
+
+    /// Whether more is placed at some moment of an open request's time than there is.
+    #[must_use]
+    pub fn is_crowded(&self, open: &Open<'_>) -> bool {
+        let span = self.occupied.span(&open.request.terms.span);
+        self.first_above(&span, self.capacity).is_some()
+    }
+
+    /// An empty room for terms with these spans; other spans cannot be placed in it.
+    pub(crate) fn new(resource: &Resource, spans: impl Iterator<Item = Span>) -> Self {
+        let occupied = Occupied::by(resource);
+        let spans = spans.filter(|span| span.starts < span.ends).map(|span| occupied.span(&span));
         let mut bounds: Vec<Instant> = spans.flat_map(|span| [span.starts, span.ends]).collect();
         bounds.sort_unstable();
         bounds.dedup();
         let leaves = bounds.len().next_power_of_two();
         let nodes = vec![Node::default(); 2 * leaves];
-        Self { capacity, bounds, nodes, leaves, holders: Vec::new() }
+        Self { capacity: resource.capacity, occupied, bounds, nodes, leaves, holders: Vec::new() }
     }
 
     pub(crate) fn place(&mut self, terms: &Terms, by: Obstacle) -> Result<(), Vec<Obstacle>> {
@@ -71,15 +110,16 @@ impl Room {
 
     /// Places terms whether or not there is room.
     pub(crate) fn reserve(&mut self, terms: &Terms, obstacle: Obstacle) {
-        self.holders.push(Holder { obstacle, ends: terms.span.ends });
-        let slots = self.slots(&terms.span);
+        let span = self.occupied.span(&terms.span);
+        self.holders.push(Holder { obstacle, ends: span.ends });
+        let slots = self.slots(&span);
         self.add(1, 0..self.leaves, &slots, terms.units);
     }
 
     /// What leaves no room for these terms; `None` if there is room.
     pub(crate) fn obstacles(&self, terms: &Terms) -> Option<Vec<Obstacle>> {
         let limit = self.capacity.saturating_sub(terms.units);
-        let mut rest = terms.span;
+        let mut rest = self.occupied.span(&terms.span);
         let mut full = self.first_above(&rest, limit)?;
         let mut named: Vec<usize> = Vec::new();
         loop {
@@ -108,6 +148,8 @@ impl Room {
     }
 
     fn add(&mut self, node: usize, covers: Range<usize>, slots: &Range<usize>, units: i64) {
+        #[cfg(test)]
+        cost::count();
         if covers.end <= slots.start || slots.end <= covers.start {
             return;
         }
@@ -138,6 +180,8 @@ impl Room {
         slots: &Range<usize>,
         limit: i64,
     ) -> Option<usize> {
+        #[cfg(test)]
+        cost::count();
         let outside = covers.end <= slots.start || slots.end <= covers.start;
         if outside || self.nodes[node].peak <= limit {
             return None;
@@ -162,6 +206,22 @@ impl Room {
         holders.sort_unstable();
         holders.truncate(MAX_NAMED);
         holders
+    }
+}
+
+/// Counts the nodes that are visited: what evaluating costs, on every machine the same.
+#[cfg(test)]
+pub(crate) mod cost {
+    use std::cell::Cell;
+
+    thread_local!(static VISITS: Cell<u64> = const { Cell::new(0) });
+
+    pub(crate) fn count() {
+        VISITS.set(VISITS.get() + 1);
+    }
+
+    pub(crate) fn take() -> u64 {
+        VISITS.replace(0)
     }
 }
 
@@ -191,7 +251,8 @@ mod tests {
                     terms(starts, starts + 1 + random(12), 1 + random(capacity))
                 })
                 .collect();
-            let mut room = Room::new(capacity, all.iter().map(|terms| terms.span));
+            let of = Resource { capacity, ..Resource::default() };
+            let mut room = Room::new(&of, all.iter().map(|terms| terms.span));
             let mut used = [0; 60];
             for (number, terms) in all.iter().enumerate() {
                 let mut obstacle = Obstacle { request: terms.event.clone(), decision: None };
@@ -219,7 +280,8 @@ mod tests {
     #[test]
     fn whoever_holds_units_only_where_there_is_room_is_not_in_the_way() {
         let all = [terms(0, 1, 1), terms(5, 6, 8), terms(0, 10, 5)];
-        let mut room = Room::new(10, all.iter().map(|terms| terms.span));
+        let of = Resource { capacity: 10, ..Resource::default() };
+        let mut room = Room::new(&of, all.iter().map(|terms| terms.span));
         for (number, terms) in all[..2].iter().enumerate() {
             let mut request = terms.event.clone();
             request.local = number.to_string().parse().unwrap();

@@ -1,7 +1,12 @@
-//! What is said of a request, and why.
+//! What is said of a request.
 
-use p2panda_core::{EntityId, UserId, schema::Terms};
+use p2panda_core::{
+    EntityId, UserId,
+    schema::{Span, Terms},
+};
 use serde::Serialize;
+
+use crate::MAX_NAMED;
 
 /// What a policy says of one request.
 ///
@@ -17,40 +22,53 @@ pub enum Verdict {
         have: usize,
         /// How many are needed.
         need: usize,
-        /// Whose answers are missing.
+        /// Whose answers are missing; anyone's but the requester's where empty.
         from: Vec<UserId>,
         /// What the request waits for.
         pending: Pending,
+        /// The answers that are there.
+        by: Vec<EntityId>,
     },
-    /// There is room for it and the policy will let it in, but nobody has signed that yet. Anyone
+    /// There is room for it and the policy lets it in, but nobody has signed that yet. Anyone
     /// computes this from what they see, so two peers can differ.
     Tentative {
         /// Whose confirmation is missing.
         from: Vec<UserId>,
+        /// The records by which the policy lets it in: approvals, tokens.
+        by: Vec<EntityId>,
     },
     /// The signatures that the policy requires are there.
     Confirmed {
-        /// The decisions; at least one.
+        /// The decisions, at least one, and the tokens on which it rests.
         by: Vec<EntityId>,
+        /// The deciders' words, as they were written.
+        conditions: Vec<String>,
     },
-    /// A decider said no.
+    /// The deciders said no.
     Denied {
-        /// The decision.
-        by: EntityId,
-        /// The decider's words, as they were written.
+        /// The decisions.
+        by: Vec<EntityId>,
+        /// A decider's words, as they were written.
         reason: String,
     },
     /// There is no room for it.
     Conflicted {
-        /// What stands in the way, at most [`MAX_NAMED`](crate::MAX_NAMED).
+        /// What stands in the way, at most [`MAX_NAMED`].
         with: Vec<Obstacle>,
         /// The decision that confirms it but does not count for want of room: a broken promise.
         broken: Option<EntityId>,
+    },
+    /// The resource is not offered at this time.
+    Outside {
+        /// Times at which it is: the nearest ones, at most [`MAX_NAMED`].
+        offered: Vec<Span>,
     },
     /// The requester ended it, for ever.
     Withdrawn {
         /// The withdrawal.
         by: EntityId,
+        /// The requester's words, as they were written.
+        reason: String,
     },
     /// This program cannot evaluate the resource's policy.
     Unsupported {
@@ -67,14 +85,26 @@ pub enum Verdict {
 }
 
 /// What a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Pending {
-    /// Answers of those who decide.
+    /// The owner's answer.
     Answers,
+    /// Votes.
+    Votes,
     /// The owner's new answer: the owner confirmed it once and released that.
-    Reconsideration,
+    Reconsideration {
+        /// The release.
+        release: EntityId,
+    },
+    /// A token that its requester does not hold: a confirmed request for another resource.
+    Token {
+        /// That resource.
+        resource: EntityId,
+    },
+    /// The draw.
+    Draw,
     /// The resource itself: it has not arrived, was deleted or cannot be read.
     Resource,
 }
@@ -86,6 +116,14 @@ pub struct Obstacle {
     pub request: EntityId,
     /// The decision that granted it; `None` where it is only tentative.
     pub decision: Option<EntityId>,
+}
+
+impl Obstacle {
+    /// The signed record that takes the room: the decision, else the tentative request.
+    #[must_use]
+    pub fn signature(&self) -> &EntityId {
+        self.decision.as_ref().unwrap_or(&self.request)
+    }
 }
 
 /// Why terms make no sense.
@@ -130,6 +168,30 @@ impl BadTerms {
 }
 
 impl Verdict {
+    /// The verdict on a request that needs one answer, of any of these.
+    #[must_use]
+    pub const fn waits(pending: Pending, from: Vec<UserId>) -> Self {
+        Self::Requested { have: 0, need: 1, from, pending, by: Vec::new() }
+    }
+
+    /// The verdict on a request that has these votes and needs more, from any of these; from anyone
+    /// where nobody is named.
+    #[must_use]
+    pub fn votes(by: Vec<EntityId>, need: usize, from: Vec<UserId>) -> Self {
+        Self::Requested { have: by.len(), need, from, pending: Pending::Votes, by }
+    }
+
+    /// Confirmed by these, with these words where they say any: each once, at most [`MAX_NAMED`].
+    pub(crate) fn confirmed<'a>(by: Vec<EntityId>, words: impl Iterator<Item = &'a str>) -> Self {
+        let mut conditions: Vec<String> = Vec::new();
+        for word in words.filter(|word| !word.is_empty()) {
+            if conditions.len() < MAX_NAMED && conditions.iter().all(|known| known != word) {
+                conditions.push(word.to_owned());
+            }
+        }
+        Self::Confirmed { by, conditions }
+    }
+
     /// The verdict in one word: `requested`, `tentative`, `confirmed`...
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -139,122 +201,40 @@ impl Verdict {
             Self::Confirmed { .. } => "confirmed",
             Self::Denied { .. } => "denied",
             Self::Conflicted { .. } => "conflicted",
+            Self::Outside { .. } => "outside",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Unsupported { .. } => "unsupported",
             Self::Invalid { .. } => "invalid",
         }
     }
 
-    /// The signed records that the verdict rests on: decisions, withdrawals, and requests that are
-    /// in the way.
+    /// The signed records that the verdict rests on: decisions, votes, releases, withdrawals, and
+    /// requests that are in the way.
     #[must_use]
     pub fn signatures(&self) -> Vec<&EntityId> {
         match self {
-            Self::Confirmed { by } => by.iter().collect(),
-            Self::Denied { by, .. } | Self::Withdrawn { by } => vec![by],
+            Self::Requested { pending: Pending::Reconsideration { release }, by, .. } => {
+                [release].into_iter().chain(by).collect()
+            }
+            Self::Requested { by, .. }
+            | Self::Tentative { by, .. }
+            | Self::Confirmed { by, .. }
+            | Self::Denied { by, .. } => by.iter().collect(),
+            Self::Withdrawn { by, .. } => vec![by],
             Self::Conflicted { with, broken } => {
                 broken.iter().chain(with.iter().map(Obstacle::signature)).collect()
             }
-            Self::Requested { .. }
-            | Self::Tentative { .. }
-            | Self::Unsupported { .. }
-            | Self::Invalid { .. } => Vec::new(),
+            Self::Outside { .. } | Self::Unsupported { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }
 
-    /// The verdict and its reason in one sentence of one line. Ids are shortened.
+    /// Whose act would bring the request on. Anyone's but the requester's where a requested one
+    /// names nobody.
     #[must_use]
-    pub fn explanation(&self) -> String {
+    pub fn waits_for(&self) -> &[UserId] {
         match self {
-            Self::Requested { pending: Pending::Resource, .. } => {
-                "The resource has not arrived, was deleted or cannot be read, so nothing can be \
-                 said yet."
-                    .to_owned()
-            }
-            Self::Requested { pending: Pending::Reconsideration, .. } => {
-                "It was confirmed once, but the owner took that back and has not answered again."
-                    .to_owned()
-            }
-            Self::Requested { have, need, from, .. } => {
-                format!("{have} of {need} answers are there; {} can give one.", users(from))
-            }
-            Self::Tentative { from } => {
-                format!("There is room for it, but {} has not confirmed it yet.", users(from))
-            }
-            Self::Confirmed { by } => {
-                format!("It is confirmed by {}.", list(by.iter().map(|id| record("decision", id))))
-            }
-            Self::Denied { by, reason } if reason.is_empty() => {
-                format!("It is denied by {}.", record("decision", by))
-            }
-            Self::Denied { by, reason } => {
-                format!("It is denied by {}: {}.", record("decision", by), plain(reason))
-            }
-            Self::Conflicted { with, broken: None } => {
-                format!("There is no room for it beside {}.", obstacles(with))
-            }
-            Self::Conflicted { with, broken: Some(decision) } => format!(
-                "It was promised by {}, but there is no room for it beside {}.",
-                record("decision", decision),
-                obstacles(with),
-            ),
-            Self::Withdrawn { by } => {
-                format!("Its requester withdrew it with {}.", record("withdrawal", by))
-            }
-            Self::Unsupported { kind, reason } => format!(
-                "This program cannot evaluate the policy \"{}\": {}.",
-                plain(kind),
-                plain(reason),
-            ),
-            Self::Invalid { reason } => format!("It cannot be granted: {reason}."),
+            Self::Requested { from, .. } | Self::Tentative { from, .. } => from,
+            _ => &[],
         }
     }
-}
-
-impl Obstacle {
-    /// The signed record that takes the room: the decision, else the tentative request.
-    #[must_use]
-    pub fn signature(&self) -> &EntityId {
-        self.decision.as_ref().unwrap_or(&self.request)
-    }
-}
-
-pub(crate) fn obstacles(with: &[Obstacle]) -> String {
-    list(with.iter().map(|obstacle| match &obstacle.decision {
-        Some(_) => format!("{}, which is confirmed", record("request", &obstacle.request)),
-        None => format!("{}, which comes first", record("request", &obstacle.request)),
-    }))
-}
-
-/// A record as people tell it from others: the first letters of its name.
-pub(crate) fn record(what: &str, id: &EntityId) -> String {
-    let name = id.local.as_str().trim_start_matches('#');
-    format!("{what} {}", name.chars().take(8).collect::<String>())
-}
-
-pub(crate) fn user(user: &UserId) -> String {
-    user.to_string().chars().take(8).collect()
-}
-
-fn users(from: &[UserId]) -> String {
-    list(from.iter().map(user))
-}
-
-/// At most five items; the data has them all.
-pub(crate) fn list(items: impl ExactSizeIterator<Item = String>) -> String {
-    let more = items.len().saturating_sub(5);
-    let mut items: Vec<String> = items.take(5).collect();
-    if more > 0 {
-        items.push(format!("{more} more"));
-    }
-    let Some(last) = items.pop() else {
-        return "nothing that is known".to_owned();
-    };
-    if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) }
-}
-
-/// Other people's words, fit for one line: no control characters, of bounded length.
-fn plain(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim_end_matches('.').chars().take(200).map(visible).collect()
 }

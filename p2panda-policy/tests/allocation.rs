@@ -207,7 +207,7 @@ fn thousands_of_promises_that_all_overlap_are_placed() {
         (0..5_000).map(|n| rita.request(terms(n % 2_000, n % 2_000 + 4_000, 1), n)).collect();
     let decisions: Vec<_> = requests.iter().map(|request| olga.confirm(request)).collect();
     let facts = view(stage(4_000, "manual"), requests.iter().chain(&decisions));
-    let evaluation = p2panda_policy::evaluate(&Default::default(), &facts);
+    let evaluation = p2panda_policy::evaluate(&Default::default(), &facts, &Default::default());
     // The first 4,000 share the hour from 1,999 to 2,000, and the last 1,000 reach it too.
     assert_eq!(evaluation.allocation.grants().len(), 4_000);
     assert_eq!(evaluation.findings.len(), 1_000);

@@ -41,7 +41,8 @@ fn editors_requests_count_and_strangers_requests_stand_apart() {
     let decision = Device::new(OLGA, 1).confirm(&editors);
     let confirmation = count(&[RITA, TOM], &all_verdicts(&[&own, &editors, &strangers, &decision]));
     assert_eq!(confirmation.percent(), Some(50));
-    assert_eq!(confirmation.strangers, Share { tentative: 1, ..Share::default() });
+    assert_eq!((confirmation.strangers.tentative, confirmation.strangers.total()), (1, 1));
+    assert_eq!(confirmation.strangers.percent_tentative(), Some(100));
 }
 
 #[test]
@@ -73,8 +74,27 @@ fn other_events_and_repetitions_are_left_out() {
 
 #[test]
 fn all_but_one_of_many_is_not_all() {
-    let share = Share { confirmed: 199, denied: 1, ..Share::default() };
+    let share = Share { confirmed_weight: 199, weight: 200, ..Share::default() };
     assert_eq!(share.percent(), Some(99));
-    let share = Share { confirmed: usize::MAX / 2, denied: 1, ..Share::default() };
-    assert!(share.percent().is_some_and(|percent| percent < 100));
+    let share = Share { confirmed_weight: u64::MAX - 1, weight: u64::MAX, ..Share::default() };
+    assert_eq!(share.percent(), Some(99));
+}
+
+#[test]
+fn a_stage_can_weigh_more_than_a_fog_machine() {
+    let (mut rita, mut olga) = (Device::new(RITA, 1), Device::new(OLGA, 1));
+    let (stage, fog) = (rita.request(terms(1, 2, 1), 0), rita.request(terms(3, 4, 1), 0));
+    let verdicts = all_verdicts(&[&stage, &fog, &olga.confirm(&stage)]);
+    let weigh = |weight: u64| {
+        EventConfirmation::weighted(
+            &named(RITA, "concert"),
+            &[user(RITA)].into(),
+            verdicts.iter().map(|(fact, verdict)| (fact, verdict)),
+            |fact, _| if fact.id == stage.id { weight } else { 1 },
+        )
+    };
+    let percents = [0, 1, 9].map(|weight| weigh(weight).percent());
+    assert_eq!(percents, [Some(0), Some(50), Some(90)]);
+    assert_eq!(weigh(9).hosts.percent_tentative(), Some(10));
+    assert_eq!(weigh(9).hosts.total(), 2);
 }

@@ -13,7 +13,7 @@ use p2panda_core::{
     store::{MemoryStore, NoResume},
     view::Fact,
 };
-use p2panda_policy::{Act, Policies, Standing, Verdict, evaluate, steward};
+use p2panda_policy::{Act, Duty, Policies, Standing, Tokens, Verdict, evaluate, steward};
 use proptest::prelude::*;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
@@ -68,7 +68,7 @@ fn requests(peer: &Replica, festival: FestivalId, resource: &EntityId) -> Vec<(F
 /// Adds up, moment by moment, what a view shows as confirmed.
 fn assert_capacity(peer: &Replica, festival: FestivalId, resource: &EntityId) {
     let Some(facts) = peer.view(festival).facts(resource).unwrap() else { return };
-    let evaluation = evaluate(&Policies::default(), &facts);
+    let evaluation = evaluate(&Policies::default(), &facts, &Tokens::none());
     let mut confirmed: BTreeMap<i64, i64> = BTreeMap::new();
     for (fact, request) in requests(peer, festival, resource) {
         if matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }) {
@@ -160,12 +160,15 @@ proptest! {
                     let run = |peer: &Replica| {
                         let view = peer.view(id);
                         let facts = view.facts(&resource).unwrap().unwrap();
-                        steward(&Policies::default(), me, &facts, &view.arrivals(&resource).unwrap(), None)
+                        let arrivals = view.arrivals(&resource).unwrap();
+                        let duty = Duty { me, arrivals: &arrivals, previous_run: None, now, seed: None };
+                        steward(&Policies::default(), &facts, &Tokens::none(), &duty)
                     };
                     for act in run(&peers[device]) {
                         let record = match act {
                             Act::Release(release) => Record::Release(release),
                             Act::Decide(decision) => Record::Decision(decision),
+                            Act::Draw(_) => unreachable!("no lots are drawn here"),
                         };
                         write(&mut peers[device], record, &mut rng);
                     }
@@ -189,7 +192,7 @@ proptest! {
         }
         let verdicts = |peer: &Replica| {
             let facts = peer.view(id).facts(&resource).unwrap().unwrap();
-            evaluate(&Policies::default(), &facts).verdicts
+            evaluate(&Policies::default(), &facts, &Tokens::none()).verdicts
         };
         for peer in &peers {
             prop_assert_eq!(peer.fingerprint_view().unwrap(), peers[0].fingerprint_view().unwrap());
@@ -197,7 +200,7 @@ proptest! {
             assert_capacity(peer, id, &resource);
         }
         let facts = peers[0].view(id).facts(&resource).unwrap().unwrap();
-        for (_, standing) in evaluate(&Policies::default(), &facts).allocation.standings() {
+        for (_, standing) in evaluate(&Policies::default(), &facts, &Tokens::none()).allocation.standings() {
             if let Standing::NoRoom(with) = standing {
                 prop_assert!(!with.is_empty(), "a broken promise says what it lost to");
             }

@@ -8,15 +8,14 @@ use p2panda_core::{
     schema::{Answer, PolicySpec, Record, Value},
 };
 use p2panda_policy::{
-    BadTerms, Case, Finding, Pending, Policies, Policy, Standing, Verdict, evaluate,
+    BadTerms, Case, Finding, Pending, Policies, Policy, Scope, Standing, Tokens, Verdict, evaluate,
 };
 
 #[test]
 fn a_manual_resource_waits_for_its_owner() {
     let request = Device::new(RITA, 1).request(terms(1, 2, 1), 0);
     let evaluation = judge(&view(stage(1, "manual"), [&request]));
-    let waiting =
-        Verdict::Requested { have: 0, need: 1, from: vec![user(OLGA)], pending: Pending::Answers };
+    let waiting = Verdict::waits(Pending::Answers, vec![user(OLGA)]);
     assert_eq!(evaluation.verdicts[&request.id], waiting);
     assert!(waiting.explanation().starts_with("0 of 1 answers are there"));
 }
@@ -110,7 +109,10 @@ fn a_confirmation_that_was_taken_back_is_up_to_the_owner_in_person() {
     for policy in ["manual", "first-come"] {
         let facts = view(stage(1, policy), [&request, &confirmed, &released]);
         let verdict = &judge(&facts).verdicts[&request.id];
-        assert!(matches!(verdict, Verdict::Requested { pending: Pending::Reconsideration, .. }));
+        assert!(matches!(
+            verdict,
+            Verdict::Requested { pending: Pending::Reconsideration { .. }, .. }
+        ));
     }
 }
 
@@ -267,22 +269,23 @@ impl Policy for Generous {
     }
 
     fn judge(&self, case: &Case<'_>) -> Vec<(EntityId, Verdict)> {
-        let vote = |open: &EntityId| Verdict::Confirmed { by: vec![open.clone()] };
+        let vote =
+            |open: &EntityId| Verdict::Confirmed { by: vec![open.clone()], conditions: Vec::new() };
         let mut verdicts: Vec<_> =
             case.open().iter().map(|open| (open.fact.id.clone(), vote(&open.fact.id))).collect();
         verdicts.push((named(EVE, "nobody-asked"), vote(&named(EVE, "nobody-asked"))));
         verdicts
     }
 
-    fn hears(&self, _spec: &PolicySpec, user: &UserId) -> bool {
+    fn hears(&self, _scope: &Scope<'_>, user: &UserId) -> bool {
         *user == common::user(TOM)
     }
 }
 
 #[test]
 fn an_applications_policy_is_held_to_the_capacity() {
-    let (mut rita, mut olga, mut tom) =
-        (Device::new(RITA, 1), Device::new(OLGA, 1), Device::new(TOM, 1));
+    let (mut rita, mut olga) = (Device::new(RITA, 1), Device::new(OLGA, 1));
+    let mut tom = Device::under(&PolicySpec::new("org.example/generous"), TOM, 1);
     let requests =
         [(1, 3), (4, 6), (5, 7)].map(|(from, to)| rita.request(terms(from, to, 1), from));
     let owners = rita.request(terms(2, 4, 1), 0);
@@ -290,7 +293,7 @@ fn an_applications_policy_is_held_to_the_capacity() {
     let policies = Policies::default().with(Box::new(Generous));
     let records = requests.iter().chain([&owners, &decision, &vote]);
     let facts = view(stage(1, "org.example/generous"), records);
-    let evaluation = evaluate(&policies, &facts);
+    let evaluation = evaluate(&policies, &facts, &Tokens::none());
     let names: Vec<_> =
         requests.iter().map(|request| evaluation.verdicts[&request.id].name()).collect();
     assert_eq!(names, ["conflicted", "confirmed", "conflicted"]);

@@ -62,11 +62,19 @@
 //! | [`Node`] | a replica, its links, its wake-ups |
 //! | [`Session`] | one exchange: the contract between it and its driver stands on the type |
 //! | [`Sketches`], [`sketch`] | what finds out which logs differ, and its mathematics |
-//! | [`Transport`] | frames to and from a peer: [`memory`], TCP with the feature `tcp` |
+//! | [`Transport`] | frames to and from a peer: [`memory`], and what the features bring |
 //! | [`SyncError`] | why an exchange ended early, and whose [`Fault`] it was |
 //!
-//! The feature `tcp` brings tokio along; nothing else here knows an async runtime. The feature `sim`
-//! brings a simulator of whole networks, for tests.
+//! | feature | brings |
+//! |---|---|
+//! | `noise` | `NoiseTransport`: encrypted and authenticated links over any transport |
+//! | `tokio` | `TokioClock`; with `noise`, `NoiseTcp` and links over any stream of bytes |
+//! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
+//! | `lan` | `Announcement` and `LanSearch`: peers in the local network, by multicast DNS |
+//! | `tcp` | `TcpTransport`: plain TCP, for tests alone |
+//! | `sim` | a simulator of whole networks, for tests |
+//!
+//! None is on by default. Nothing but the transports knows an async runtime.
 
 mod driver;
 mod error;
@@ -83,7 +91,17 @@ pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
-pub use transport::{MemoryTransport, Transport, memory};
 #[cfg(feature = "tcp")]
-pub use transport::{TcpTransport, TokioClock};
+pub use transport::TcpTransport;
+#[cfg(feature = "tokio")]
+pub use transport::TokioClock;
+#[cfg(feature = "lan")]
+pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
+#[cfg(all(feature = "noise", feature = "tokio"))]
+pub use transport::{ByteStream, NoiseTcp};
+#[cfg(feature = "noise")]
+pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
+pub use transport::{MemoryTransport, Transport, memory};
+#[cfg(feature = "websocket")]
+pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;

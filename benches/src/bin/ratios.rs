@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use benches::{OneLog, Programme};
+use benches::{Links, OneLog, Programme};
 
 fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--quick") { 5 } else { 51 };
@@ -25,6 +25,12 @@ fn main() {
         || thousand.accept(),
         || thousand.apply(),
     );
+    row(
+        "take 1,000 entries in, on disk: a mark before each | none",
+        rounds,
+        || thousand.accept_on_disk(true),
+        || thousand.accept_on_disk(false),
+    );
     let programme = Programme::new(1_351);
     assert_eq!(programme.afternoon(), programme.afternoon_of_all());
     row(
@@ -32,6 +38,28 @@ fn main() {
         rounds,
         || programme.afternoon(),
         || programme.afternoon_of_all(),
+    );
+    let links = Links::new();
+    let frames = 100;
+    let carried = [links.noise(frames), links.websocket(frames), links.plain(frames)];
+    assert!(carried.iter().all(|bytes| *bytes == carried[2]));
+    row(
+        "carry 16 MB: an encrypted link over TCP | plain TCP",
+        rounds,
+        || links.noise(frames),
+        || links.plain(frames),
+    );
+    row(
+        "carry 16 MB: an encrypted link over WebSocket | over TCP",
+        rounds,
+        || links.websocket(frames),
+        || links.noise(frames),
+    );
+    row(
+        "make a link, both ends: TCP and handshake | TCP alone",
+        rounds,
+        || links.handshake(),
+        || links.connect(),
     );
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use p2panda_core::UserId;
 
 /// Plan and hold a festival together, without a server.
 ///
@@ -63,35 +64,54 @@ pub(crate) enum Command {
     /// Ask for a resource for an event
     #[command(subcommand)]
     Request(RequestCommand),
-    /// Answer requests for your resources
+    /// Answer requests for your resources, whatever their policies
     #[command(subcommand)]
     Decide(DecideCommand),
-    /// Decide for your first-come resources, for as long as it runs
+    /// Vote on requests for other people's resources, where their policies ask you
+    #[command(subcommand)]
+    Vote(DecideCommand),
+    /// What is said of a request, why, and whose signatures that rests on
+    Explain {
+        /// Which request
+        request: String,
+    },
+    /// What waits for you; with --event, who must still act for it
+    Waiting {
+        /// Which event
+        #[arg(long)]
+        event: Option<String>,
+    },
+    /// Decide for your resources whose policies do not ask you, for as long as it runs
     Steward(StewardArgs),
     /// The schedule, with how far each event is confirmed
     ///
     /// With --json a list of {id, title, starts, ends, zone, places, confirmation, conflicts}.
-    /// `confirmation` counts the requests of the event's owner: `requested` all of them but the
+    /// `confirmation` counts the requests of the event's owner and editors: `requested` all of them but the
     /// withdrawn, `confirmed` and `tentative` those of them. `places` are titles of resources,
     /// `conflicts` the ids of the events that stand in the way. Cancelled events are left out.
     Schedule(ScheduleArgs),
-    /// Bring in a schedule in frab/c3voc JSON; once more to bring in its changes
+    /// Bring in an archive, or a schedule in frab/c3voc JSON; once more to bring in its changes
     ///
-    /// With --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
+    /// An archive, which `panda export --archive` writes, brings its festival along. With --json
+    /// {festival, documents, entries, refused: [{at, why}]}: how many entries of logs are new here,
+    /// and what of the file was refused, with its place in bytes.
+    ///
+    /// Of a schedule, with --json {events, resources, requests, conflicts, cancelled, skipped: [{where, why}]}:
     /// how many events, resources and requests of the file are there now, how many pairs of requests
     /// for one room overlap, how many events stand cancelled because the file has them no more, and
     /// what of the file was left out.
     Import(ImportArgs),
-    /// Write the schedule as frab/c3voc JSON
+    /// Write the schedule as frab/c3voc JSON, or all of the festival as an archive
     Export(ExportArgs),
     /// Let others sync with this home, until ctrl-c
     Serve(ServeArgs),
-    /// Exchange everything with a peer, once
+    /// Exchange everything with a peer, or with all in the local network, once
     Sync(SyncArgs),
-    /// What does not count here and why: refused, waiting and cut logs, blocked users
+    /// What is held and does not count or show, and why: refused, waiting and cut logs, what cannot
+    /// be read, blocked users
     ///
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
-    /// author, at, branches: [{end, entries}]}], blocked: [user]}.
+    /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user]}.
     Doctor,
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
@@ -190,38 +210,70 @@ pub(crate) enum ResourceCommand {
     Add {
         /// What it is called
         title: String,
-        /// The rule by which it is given away
-        #[arg(long, value_enum, default_value_t = PolicyKind::FirstCome)]
-        policy: PolicyKind,
-        /// How many units there are at any moment
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
-        capacity: i64,
-        /// A description
-        #[arg(long, default_value = "", hide_default_value = true)]
-        description: String,
-        /// A word to find it by; may be repeated
-        #[arg(long = "tag", value_name = "WORD")]
-        tags: Vec<String>,
+        #[command(flatten)]
+        data: ResourceData,
+    },
+    /// Change a resource of yours; what is not named stays as it is
+    Edit {
+        /// Which one
+        resource: String,
+        /// Its new title
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        data: ResourceData,
+    },
+    /// One resource with its slots, and what deserves telling about its decisions
+    Show {
+        /// Which one
+        resource: String,
     },
     /// What is offered, by whom
     List,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PolicyKind {
-    /// Whoever comes first gets it; your steward decides
-    FirstCome,
-    /// You decide
-    Manual,
-}
-
-impl PolicyKind {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::FirstCome => "first-come",
-            Self::Manual => "manual",
-        }
-    }
+#[derive(Debug, Args)]
+pub(crate) struct ResourceData {
+    /// The rule by which it is given away [default: first-come]
+    ///
+    /// One of manual, first-come, majority(A, B, C), 2 of (A, B, C), 2 of anyone,
+    /// unless-conflict(POLICY), all(POLICY, ...), any(POLICY, ...), otherwise(POLICY, POLICY),
+    /// token(RESOURCE), draw(TIME). Voters are named by their names or ids.
+    #[arg(long)]
+    pub(crate) policy: Option<String>,
+    /// How many units there are at any moment [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) capacity: Option<i64>,
+    /// How many units are needed at least, as for a shift
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) minimum: Option<i64>,
+    /// Units are used up, as money and drinks are
+    #[arg(long)]
+    pub(crate) consumable: bool,
+    /// What there are units of, as in EUR
+    #[arg(long)]
+    pub(crate) unit: Option<String>,
+    /// How much of it one unit is, as in 10
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) unit_amount: Option<i64>,
+    /// How long it is in use before each use, as in 30m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) buffer_before: Option<String>,
+    /// How long it is in use after each use
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) buffer_after: Option<String>,
+    /// When it can be used, as in 2026-08-20T10:00..2026-08-20T22:00; may be repeated
+    #[arg(long, value_name = "FROM..TO")]
+    pub(crate) available: Vec<String>,
+    /// A time for which it can be requested, and nothing in between; may be repeated
+    #[arg(long = "slot", value_name = "FROM..TO")]
+    pub(crate) slots: Vec<String>,
+    /// A description
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// A word to find it by; may be repeated
+    #[arg(long = "tag", value_name = "WORD")]
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -255,6 +307,12 @@ pub(crate) enum EventCommand {
         /// It takes place after all
         #[arg(long)]
         revive: bool,
+        /// Let this user change it too
+        #[arg(long, value_name = "USER")]
+        add_editor: Vec<UserId>,
+        /// This user changes it no more; what the user changed of it stays as it is
+        #[arg(long, value_name = "USER")]
+        remove_editor: Vec<UserId>,
     },
     /// All events, those without a time and the cancelled ones too
     List,
@@ -388,6 +446,9 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
+    /// Write all that is held of the festival, with every signature, to be imported elsewhere
+    #[arg(long)]
+    pub(crate) archive: bool,
     /// The file to write, or - for stdout
     pub(crate) file: PathBuf,
 }
@@ -397,6 +458,13 @@ pub(crate) struct ServeArgs {
     /// Where to listen, as in 0.0.0.0:7420; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
     pub(crate) listen: String,
+    /// Listen for WebSocket connections too, as in 0.0.0.0:7421
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) websocket: Option<String>,
+    /// Do not tell the local network that you are here. What it is told is a random name and the
+    /// address: no festival, and not who you are
+    #[arg(long)]
+    pub(crate) no_lan: bool,
     /// Decide for your first-come resources as requests come in
     #[arg(long)]
     pub(crate) steward: bool,
@@ -404,8 +472,12 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// Where the peer listens, as in 192.168.1.7:7420
-    pub(crate) address: String,
+    /// Where the peer listens, as in 192.168.1.7:7420 or ws://192.168.1.7:7421
+    #[arg(required_unless_present = "lan")]
+    pub(crate) address: Option<String>,
+    /// Exchange everything with all that serve in the local network
+    #[arg(long, conflicts_with = "address")]
+    pub(crate) lan: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,20 +8,20 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use p2panda_core::{
-    Identity, OpenError, Replica,
-    schema::Instant,
+    EntityId, Identity, OpenError, Replica,
+    schema::{Draw, Instant},
     store::{RedbStore, RuntimeDir, StoreError},
 };
+use p2panda_sync::LinkKey;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 /// The user's 32 secret bytes, readable by the user alone.
 const KEY: &str = "key";
+/// The device's 32 secret bytes for links: they say nothing about the user and are not to be copied.
+const LINK_KEY: &str = "link-key";
 const STORE: &str = "store.redb";
 /// When the steward last ran here, in milliseconds since 1970.
 const STEWARD: &str = "steward";
-/// There as soon as this device may promise resources: its key was made here, or it has met others
-/// since the key came. Else it might promise a second time what another device of the user has
-/// promised.
 
 /// A home folder, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Home {
             if exists(&self.path.join(STORE))? {
                 return Err(self.key_is_lost());
             }
-            self.write_key(&Identity::generate(&mut rng))?;
+            self.write_secret(KEY, &Identity::generate(&mut rng).secret())?;
         }
         let mut device = self.open()?;
         if is_new {
@@ -90,7 +90,7 @@ impl Home {
         Ok(Device { home: self.clone(), replica, rng: rng()? })
     }
 
-    fn read_key(&self) -> Result<Identity> {
+    pub(crate) fn read_key(&self) -> Result<Identity> {
         let path = self.path.join(KEY);
         let shown = path.display();
         let mut bytes = Vec::new();
@@ -125,13 +125,33 @@ impl Home {
         Ok(Identity::from_secret(&secret))
     }
 
-    /// Writes the key whole or not at all, and never over another one.
-    fn write_key(&self, identity: &Identity) -> Result<()> {
-        let path = self.path.join(KEY);
-        let new = self.path.join(format!("{KEY}.new-{}", std::process::id()));
+    /// The device's key for links; a new one where there is none, as peers know a device by it
+    /// and nothing else hangs on it.
+    pub(crate) fn link_key(&self) -> Result<LinkKey> {
+        let path = self.path.join(LINK_KEY);
+        if !exists(&path)? {
+            self.write_secret(LINK_KEY, LinkKey::generate(&mut rng()?).secret())?;
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(33).read_to_end(&mut bytes));
+        read.with_context(|| format!("the link key {} cannot be read", path.display()))?;
+        let secret: [u8; 32] = bytes.try_into().map_err(|_| {
+            anyhow!(
+                "the link key {} is damaged: it should have 32 bytes. Remove it; another one is \
+                 made, and peers take this device for a new one",
+                path.display()
+            )
+        })?;
+        Ok(LinkKey::from_secret(&secret))
+    }
+
+    /// Writes a key whole or not at all, and never over another one.
+    fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<()> {
+        let path = self.path.join(name);
+        let new = self.path.join(format!("{name}.new-{}", std::process::id()));
         let write = || {
             let mut file = private_file().open(&new)?;
-            file.write_all(&identity.secret())?;
+            file.write_all(secret)?;
             file.sync_all()?;
             // Unlike renaming, linking fails where somebody else was faster.
             match fs::hard_link(&new, &path) {
@@ -178,6 +198,11 @@ impl Home {
             StoreError::Io(_) => format!("the store {path} cannot be opened"),
         };
         anyhow!(error).context(advice)
+    }
+
+    /// The secret seed of a draw: the same on every device that has the key.
+    pub(crate) fn seed(&self, resource: &EntityId) -> Result<[u8; 32]> {
+        Ok(Draw::seed(&self.read_key()?.secret(), resource))
     }
 
     /// When the steward last ran here.
@@ -228,17 +253,25 @@ pub(crate) fn rng() -> Result<ChaCha20Rng> {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_whole(path, |file| Ok(file.write_all(bytes)?))
+}
+
+/// Writes a file whole or not at all, piece by piece.
+pub(crate) fn replace_whole(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let new = path.with_file_name(name);
-    let write = || {
+    let replace = || {
         let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        Ok(fs::rename(&new, path)?)
     };
-    write()
-        .inspect_err(|_| drop(fs::remove_file(&new)))
+    replace()
+        .inspect_err(|_: &anyhow::Error| drop(fs::remove_file(&new)))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 

@@ -1,9 +1,11 @@
 //! Naming entities on the command line: by id, by a unique beginning of it, or by title.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use p2panda_core::{
-    EntityId,
-    schema::{Event, Resource},
+    EntityId, UserId,
+    schema::{Event, Profile, Resource},
     view::View,
 };
 
@@ -33,6 +35,32 @@ pub(crate) fn resource(view: View<'_>, text: &str) -> Result<(EntityId, Resource
     match view.entity(&id)? {
         Some(resource) => Ok((id, resource?)),
         None => bail!("the resource {id} is gone"),
+    }
+}
+
+/// The user that a text names: by name, by id, or by a unique beginning of it.
+pub(crate) fn user(view: View<'_>, text: &str) -> Result<UserId> {
+    let wanted = text.trim();
+    if let Ok(user) = wanted.parse() {
+        return Ok(user);
+    }
+    let mut found = BTreeSet::new();
+    for (id, profile) in view.list::<Profile>()? {
+        let Some(user) = view.author(&id.document)? else { continue };
+        let called = profile.is_ok_and(|profile| {
+            plain(&profile.name).to_lowercase() == wanted.to_lowercase() && !wanted.is_empty()
+        });
+        if called || (wanted.len() >= 4 && user.to_string().starts_with(wanted)) {
+            found.insert(user);
+        }
+    }
+    match (found.pop_first(), found.pop_first()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => bail!(
+            "nobody here is called {:?}; write the whole id, as `panda whoami` says it there",
+            plain(text)
+        ),
+        _ => bail!("several users are called {:?}; write the id of the one you mean", plain(text)),
     }
 }
 

@@ -1,24 +1,21 @@
 //! Verdicts on all requests of a festival: each resource is evaluated once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Result;
 use p2panda_core::{
     EntityId, UserId,
-    schema::{Record, Request, Resource},
-    view::{Fact, ResourceFacts, View},
+    schema::{Entity as _, Event, Record, Request, Resource},
+    view::{Fact, View},
 };
-use p2panda_policy::{Evaluation, EventConfirmation, Policies, Verdict, evaluate};
-
-/// A resource with everything that is known and concluded of it.
-pub(crate) struct Judged {
-    pub(crate) facts: ResourceFacts,
-    pub(crate) evaluation: Evaluation,
-}
+use p2panda_policy::{EventConfirmation, Judge, Judged, Policies, Verdict};
 
 /// All resources of a festival and all requests for them.
 pub(crate) struct Judgement {
-    pub(crate) resources: BTreeMap<EntityId, Judged>,
+    pub(crate) resources: BTreeMap<EntityId, Arc<Judged>>,
     /// Requests by their event: resource and request.
     by_event: BTreeMap<EntityId, Vec<(EntityId, EntityId)>>,
     /// The event of every request that is known, if only from a decision on it.
@@ -36,28 +33,26 @@ pub(crate) struct Asked<'a> {
 
 impl Judgement {
     pub(crate) fn of(view: View<'_>) -> Result<Self> {
-        let policies = Policies::default();
+        let mut judge = Judge::new(Policies::default());
         let mut judgement =
             Self { resources: BTreeMap::new(), by_event: BTreeMap::new(), events: BTreeMap::new() };
-        let resources = view.ids(<Resource as p2panda_core::schema::Entity>::KIND)?;
-        let mut wanted: BTreeSet<EntityId> = resources.into_iter().collect();
+        let mut wanted: BTreeSet<EntityId> = view.ids(Resource::KIND)?.into_iter().collect();
         // Requests for resources that have not arrived count too.
-        for event in
-            view.ids(<p2panda_core::schema::Event as p2panda_core::schema::Entity>::KIND)?
-        {
+        for event in view.ids(Event::KIND)? {
             for fact in view.event_requests(&event)? {
                 wanted.insert(fact.record.resource().clone());
             }
         }
         for id in wanted {
-            if let Some(facts) = view.facts(&id)? {
-                judgement.add(&policies, facts);
+            if let Some(judged) = judge.resource(view, &id)? {
+                judgement.add(judged);
             }
         }
         Ok(judgement)
     }
 
-    fn add(&mut self, policies: &Policies, facts: ResourceFacts) {
+    fn add(&mut self, judged: Arc<Judged>) {
+        let facts = &judged.facts;
         for fact in &facts.records {
             match &fact.record {
                 Record::Request(request) => {
@@ -73,20 +68,24 @@ impl Judgement {
                 _ => {}
             }
         }
-        let evaluation = evaluate(policies, &facts);
-        self.resources.insert(facts.id.clone(), Judged { facts, evaluation });
+        self.resources.insert(facts.id.clone(), judged);
+    }
+
+    /// Every resource.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Judged> {
+        self.resources.values().map(AsRef::as_ref)
     }
 
     /// Every request, by resource and then id.
     pub(crate) fn requests(&self) -> impl Iterator<Item = Asked<'_>> {
-        self.resources.values().flat_map(Judged::requests)
+        self.all().flat_map(requests)
     }
 
     /// The requests for an event, in the order in which they claim to be made: the place of an
     /// event is usually asked for first.
     pub(crate) fn of_event(&self, event: &EntityId) -> Vec<Asked<'_>> {
         let ids = self.by_event.get(event).into_iter().flatten();
-        let asked = ids.filter_map(|(resource, id)| self.resources.get(resource)?.request(id));
+        let asked = ids.filter_map(|(resource, id)| request(self.resources.get(resource)?, id));
         let mut asked: Vec<_> = asked.collect();
         asked.sort_by_key(|asked| (asked.request.claimed, &asked.fact.id));
         asked
@@ -97,11 +96,15 @@ impl Judgement {
         self.events.get(request)
     }
 
-    /// How far an event is confirmed, its document's user being its host.
-    pub(crate) fn confirmation(&self, event: &EntityId, host: Option<UserId>) -> EventConfirmation {
+    /// How far an event is confirmed.
+    pub(crate) fn confirmation(
+        &self,
+        event: &EntityId,
+        hosts: &BTreeSet<UserId>,
+    ) -> EventConfirmation {
         let asked = self.of_event(event);
         let requests = asked.iter().map(|asked| (asked.fact, asked.verdict));
-        EventConfirmation::of(event, &host.into_iter().collect(), requests)
+        EventConfirmation::of(event, hosts, requests)
     }
 
     /// The events that stand in the way of requests for an event; itself is not among them.
@@ -117,32 +120,35 @@ impl Judgement {
     }
 }
 
-impl Judged {
-    fn requests(&self) -> impl Iterator<Item = Asked<'_>> {
-        self.facts.records.iter().filter_map(|fact| self.asked(fact))
-    }
+/// The users whose requests make an event's confirmation: its owner and editors.
+pub(crate) fn hosts(event: &Event, owner: Option<UserId>) -> BTreeSet<UserId> {
+    event.editors.iter().copied().chain(owner).collect()
+}
 
-    fn request(&self, id: &EntityId) -> Option<Asked<'_>> {
-        self.facts.records.iter().find(|fact| fact.id == *id).and_then(|fact| self.asked(fact))
-    }
+fn requests(judged: &Judged) -> impl Iterator<Item = Asked<'_>> {
+    let asked = |(fact, request, verdict)| Asked { resource: judged, fact, request, verdict };
+    judged.requests().map(asked)
+}
 
-    fn asked<'a>(&'a self, fact: &'a Fact) -> Option<Asked<'a>> {
-        let Record::Request(request) = &fact.record else { return None };
-        let verdict = self.evaluation.verdicts.get(&fact.id)?;
-        Some(Asked { resource: self, fact, request, verdict })
-    }
+fn request<'a>(judged: &'a Judged, id: &EntityId) -> Option<Asked<'a>> {
+    requests(judged).find(|asked| asked.fact.id == *id)
+}
 
-    /// The resource's title, or the beginning of its id before it has arrived.
-    pub(crate) fn title(&self) -> String {
-        match &self.facts.resource {
-            Some(resource) => crate::output::plain(&resource.title),
-            None => crate::app::short(&self.facts.id.local),
-        }
+/// The resource's title, or the beginning of its id before it has arrived.
+pub(crate) fn title(judged: &Judged) -> String {
+    match &judged.facts.resource {
+        Some(resource) => crate::output::plain(&resource.title),
+        None => crate::app::short(&judged.facts.id.local),
     }
 }
 
 impl Asked<'_> {
     pub(crate) const fn is_withdrawn(&self) -> bool {
         matches!(self.verdict, Verdict::Withdrawn { .. })
+    }
+
+    /// The resource's title.
+    pub(crate) fn title(&self) -> String {
+        title(self.resource)
     }
 }

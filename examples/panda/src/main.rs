@@ -7,7 +7,9 @@ mod demo;
 mod home;
 mod ids;
 mod judge;
+mod links;
 mod output;
+mod policies;
 mod stewarding;
 mod time;
 
@@ -48,7 +50,7 @@ fn run(cli: Cli) -> Result<()> {
     let mut app = App { device: home.open()?, out, chosen: cli.festival };
     match &cli.command {
         Command::Serve(args) => return commands::transfer::serve(app, args),
-        Command::Sync(args) => return commands::transfer::sync(app, args),
+        Command::Sync(args) => return commands::sync::sync(app, args),
         Command::Steward(args) if !args.once => return commands::transfer::steward(app),
         _ => {}
     }

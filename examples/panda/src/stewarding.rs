@@ -1,28 +1,33 @@
 //! Runs the policies' steward over the resources of this home's user.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use p2panda_core::{
     Edit, EntityId, FestivalId, Replica,
-    schema::{Entity as _, Instant, Resource},
-    view::View,
+    schema::{Instant, Resource, write_fields},
 };
-use p2panda_policy::{Act, Policies, steward};
+use p2panda_policy::{Act, Duty, Judge, steward};
 use rand_chacha::ChaCha20Rng;
 
 use crate::{home::Home, time};
 
 /// Acts in one commit: a crash between two commits does no harm.
 const ACTS: usize = 128;
-/// Changes read at once.
-const CHANGES: usize = 4_096;
 
 /// Decides for the user of a home. It looks at what changed since it last looked.
 pub(crate) struct Steward {
     home: Home,
     rng: ChaCha20Rng,
-    cursors: BTreeMap<FestivalId, u64>,
+    watches: BTreeMap<FestivalId, Watch>,
+}
+
+/// What it has looked at of one festival.
+#[derive(Default)]
+struct Watch {
+    judge: Judge,
+    /// Draws that wait for their time.
+    draws: BTreeMap<EntityId, Instant>,
 }
 
 /// What a steward signed.
@@ -34,7 +39,7 @@ pub(crate) struct Signed {
 
 impl Steward {
     pub(crate) const fn new(home: Home, rng: ChaCha20Rng) -> Self {
-        Self { home, rng, cursors: BTreeMap::new() }
+        Self { home, rng, watches: BTreeMap::new() }
     }
 
     /// One run over everything that changed, in all festivals or in one. `progress` is told how
@@ -61,28 +66,41 @@ impl Steward {
         &mut self,
         replica: &mut Replica,
         festival: FestivalId,
-        previous: Option<Instant>,
+        previous_run: Option<Instant>,
         signed: &mut Signed,
         progress: &mut impl FnMut(usize, usize),
     ) -> Result<()> {
-        let policies = Policies::default();
+        let Self { home, rng, watches } = self;
+        let watch = watches.entry(festival).or_default();
         let me = replica.user();
         // Its own releases can let others in, so it looks until nothing changes any more.
         loop {
-            let cursor = self.cursors.entry(festival).or_default();
-            let changed = changed(replica.view(festival), cursor)?;
+            let now = time::now();
+            let mut changed = watch.judge.follow(replica.view(festival))?;
+            let due = watch.draws.iter().filter(|(_, closes)| **closes <= now);
+            changed.extend(due.map(|(resource, _)| resource.clone()));
             if changed.is_empty() {
                 return Ok(());
             }
             let mut acts = Vec::new();
             for resource in changed {
                 let view = replica.view(festival);
-                if view.author(&resource.document)? == Some(me)
-                    && let Some(facts) = view.facts(&resource)?
-                {
-                    let arrivals = view.arrivals(&resource)?;
-                    acts.extend(steward(&policies, me, &facts, &arrivals, previous));
+                watch.draws.remove(&resource);
+                if view.author(&resource.document)? != Some(me) {
+                    continue;
                 }
+                let Some(facts) = view.facts(&resource)? else { continue };
+                let tokens = watch.judge.tokens(&facts, &mut |id| view.facts(id))?;
+                let arrivals = view.arrivals(&resource)?;
+                let lots =
+                    facts.resource.as_ref().and_then(|of| watch.judge.policies().lots(of, me));
+                let seed = lots.map(|_| home.seed(&resource)).transpose()?;
+                let duty = Duty { me, arrivals: &arrivals, previous_run, now, seed };
+                let signs = steward(watch.judge.policies(), &facts, &tokens, &duty);
+                if let Some(lots) = lots.filter(|lots| lots.closes > now) {
+                    watch.draws.insert(resource.clone(), lots.closes);
+                }
+                acts.extend(signs.into_iter().map(|act| (resource.clone(), act)));
             }
             let total = acts.len();
             let mut done = 0;
@@ -90,8 +108,8 @@ impl Steward {
                 let later = acts.split_off(acts.len().min(ACTS));
                 let batch = std::mem::replace(&mut acts, later);
                 done += batch.len();
-                replica.edit(festival, time::now(), &mut self.rng, |edit| -> Result<()> {
-                    batch.into_iter().try_for_each(|act| sign(edit, act, signed))
+                replica.edit(festival, time::now(), rng, |edit| -> Result<()> {
+                    batch.into_iter().try_for_each(|(of, act)| sign(edit, &of, act, signed))
                 })?;
                 progress(done, total);
             }
@@ -99,7 +117,7 @@ impl Steward {
     }
 }
 
-fn sign(edit: &mut Edit<'_>, act: Act, signed: &mut Signed) -> Result<()> {
+fn sign(edit: &mut Edit<'_>, resource: &EntityId, act: Act, signed: &mut Signed) -> Result<()> {
     match act {
         Act::Decide(decision) => {
             edit.decide(decision)?;
@@ -109,27 +127,11 @@ fn sign(edit: &mut Edit<'_>, act: Act, signed: &mut Signed) -> Result<()> {
             signed.released += release.decisions.len();
             edit.release(release)?;
         }
-    }
-    Ok(())
-}
-
-/// The resources about which there is something new; moves the cursor.
-fn changed(view: View<'_>, cursor: &mut u64) -> Result<BTreeSet<EntityId>> {
-    let mut resources = BTreeSet::new();
-    loop {
-        let changes = view.changes(*cursor, CHANGES)?;
-        let Some((newest, _)) = changes.last() else { return Ok(resources) };
-        *cursor = *newest;
-        for (_, id) in changes {
-            if !id.local.is_record() {
-                let fields = view.fields(&id)?;
-                let kind = fields.as_ref().and_then(|fields| fields.get("kind")?.as_text());
-                if kind == Some(Resource::KIND) {
-                    resources.insert(id);
-                }
-            } else if let Some(fact) = view.record(&id)? {
-                resources.insert(fact.record.resource().clone());
-            }
+        Act::Draw(draw) => {
+            let drawn = Resource { draw: Some(draw), ..Resource::default() };
+            let value = write_fields(&drawn)?.remove("draw");
+            edit.set(resource, &["draw"], value.context("a draw is a field")?)?;
         }
     }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use jiff::{
     civil::{Date, DateTime},
     tz::TimeZone,
 };
-use p2panda_core::schema::Instant;
+use p2panda_core::schema::{Instant, Span};
 
 /// A festival's day ends at this hour of the next morning.
 const DAWN: i64 = 6;
@@ -60,6 +60,25 @@ pub(crate) fn after(start: Instant, duration: &str) -> Result<Instant> {
     }
     let end = start.millis().checked_add(millis).context("the duration is out of range")?;
     Ok(Instant::from_millis(end))
+}
+
+/// A duration in milliseconds, nothing included: `30m`.
+pub(crate) fn length(text: &str) -> Result<i64> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| anyhow!("{text:?} is not a duration; write 45m or 1h30m"))?;
+    if duration.is_negative() {
+        bail!("{text:?} is less than nothing");
+    }
+    i64::try_from(duration.as_millis()).context("the duration is out of range")
+}
+
+/// A span from one time to another: `2026-08-20T10:00..2026-08-20T22:00`.
+pub(crate) fn parse_span(text: &str, zone: &TimeZone) -> Result<Span> {
+    let (starts, ends) = text.split_once("..").ok_or_else(|| {
+        anyhow!("{text:?} is not a span; write 2026-08-20T10:00..2026-08-20T22:00")
+    })?;
+    let (starts, ends) = (parse(starts, zone)?, parse(ends, zone)?);
+    Span::new(starts, ends).ok_or_else(|| anyhow!("{text:?} ends before it starts"))
 }
 
 pub(crate) fn parse_date(text: &str) -> Result<Date> {

@@ -144,3 +144,33 @@ fn an_import_that_is_killed_has_everything_that_it_acknowledged() {
     assert_eq!(report["skipped"], json!([]));
     assert_eq!(home.json(&["schedule"]).as_array().unwrap().len(), 1500);
 }
+
+#[test]
+fn an_archive_brings_a_festival_to_somebody_who_was_never_online() {
+    let place = Place::new();
+    let home = place.home("ada");
+    home.found("Meadow");
+    home.json(&["import", &place.file("s.json", schedule(&[("a", "Tea", 0, 60, "Tent")]))]);
+    let file = place.path("meadow.panda").to_str().unwrap().to_owned();
+    let wrote = home.json(&["export", "--archive", &file]);
+    assert_eq!(keys(&wrote), ["documents", "entries", "file", "logs"]);
+    let bytes = std::fs::read(&file).unwrap();
+    assert_eq!(home.output(&["export", "--archive", "-"]).stdout, bytes);
+
+    let other = place.home("bob");
+    let report = other.json(&["import", &file]);
+    assert_eq!(keys(&report), ["documents", "entries", "festival", "refused"]);
+    assert_eq!(report["entries"], wrote["entries"]);
+    assert_eq!(other.fingerprint(), home.fingerprint());
+    assert_eq!(other.json(&["schedule"]), home.json(&["schedule"]));
+    assert_eq!(other.json(&["import", &file])["entries"], 0);
+
+    let cut = place.file("cut.panda", &bytes[..bytes.len() - 100]);
+    let third = place.home("carol");
+    let message = third.refusal(&["import", &cut]);
+    assert!(message.contains("they stay") && message.contains("cut off"), "{message}");
+    assert!(third.json(&["festival", "list"]).as_array().unwrap().len() == 1);
+    let newer = place.file("newer.panda", [&bytes[..16], b"9\n"].concat());
+    let message = third.refusal(&["import", &newer]);
+    assert!(message.contains("newer version"), "{message}");
+}

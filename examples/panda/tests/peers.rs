@@ -76,7 +76,7 @@ fn a_peer_that_is_no_panda_is_told_apart() {
             "does not speak as a panda does",
         ),
         (&[0, 0, 0, 4, 2, 255, 255, 255], "does not speak as a panda does"),
-        (b"", "closed before everything was exchanged"),
+        (b"", "closed before a link was made"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -105,8 +105,14 @@ fn a_stranger_who_talks_nonsense_does_not_end_the_serving() {
     let mut stream = std::net::TcpStream::connect(&served.address).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let silent = std::net::TcpStream::connect(&served.address).unwrap();
+    // A panda's length and nothing behind it; a link's first message and no other.
+    let mut half = std::net::TcpStream::connect(&served.address).unwrap();
+    half.write_all(&[0, 32]).unwrap();
+    let mut gone = std::net::TcpStream::connect(&served.address).unwrap();
+    gone.write_all(&[&[0, 32][..], &[9; 32]].concat()).unwrap();
+    drop(gone);
     ben.json(&["sync", &served.address]);
-    drop((stream, silent));
+    drop((stream, silent, half));
     served.stop();
     assert_eq!(ada.fingerprint(), ben.fingerprint());
 }

@@ -20,6 +20,9 @@ pub enum Refusal {
     /// It has a commit message.
     #[error("the change has a message")]
     Message,
+    /// Its time is further from 1970 than milliseconds can count.
+    #[error("the change's time is out of range")]
+    Time,
     /// It has bytes behind its operations.
     #[error("the change has extra bytes")]
     ExtraBytes,
@@ -29,6 +32,9 @@ pub enum Refusal {
     /// More than 4,096 operations or predecessors.
     #[error("the change claims more than 4096 operations or predecessors")]
     Operations,
+    /// More operations and keys than its bytes pay for.
+    #[error("the change has more operations and longer keys than its size pays for")]
+    Inflated,
     /// An action other than making a map, putting and deleting.
     #[error("the change has an action outside the profile")]
     Action,
@@ -56,10 +62,10 @@ pub enum Refusal {
     /// A key of the root that is no local id.
     #[error("the change writes an entity whose id is malformed")]
     EntityId,
-    /// It writes into, or names, something that its past does not hold.
-    #[error("the change refers to something that its past does not hold")]
+    /// It writes into a map that does not stand in its past.
+    #[error("the change writes into a map that does not stand in its past")]
     Reference,
-    /// Its predecessors are not exactly what stands at the place in its past.
+    /// Its predecessors are not what stands at the place in its past.
     #[error("the change's predecessors are not what stands at its place")]
     Predecessors,
     /// A record whose id is not the hash of its content.

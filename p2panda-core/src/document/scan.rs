@@ -1,12 +1,23 @@
 //! The first step of the gate: bounds on a payload's bytes before Automerge parses them.
 //!
 //! Automerge trusts counts in its input: 53 bytes can claim a million operations. This scan walks
-//! the chunk without allocating and adds up what it claims.
+//! the chunk without allocating, adds up what it claims, and holds it against the bytes it has.
 
-use super::Refusal;
+use super::{Refusal, gate};
 
 /// The most operations, and the most predecessors, of one change.
 pub(super) const MAX_OPERATIONS: u64 = 4096;
+
+/// The bytes that each operation needs in its payload, besides those of its key, and that one
+/// needs which makes a map.
+///
+/// Columns of equal values shrink to nothing, so without this a hundred bytes could bring four
+/// thousand operations that each device has to remember for ever, and use up as many counters. An
+/// operation takes some 250 bytes to remember and to read, one that makes a map up to 2,000, so
+/// memory stays in proportion to payloads. A change has at least 57 bytes besides its operations,
+/// so that any single operation fits.
+pub(super) const OPERATION_WEIGHT: u64 = 8;
+pub(super) const MAP_WEIGHT: u64 = 48;
 
 /// The most dependencies of one change: its own previous change and 31 other heads.
 pub(super) const MAX_DEPENDENCIES: u64 = 32;
@@ -15,8 +26,18 @@ pub(super) const MAX_DEPENDENCIES: u64 = 32;
 /// still fits into a payload.
 pub(super) const MAX_ACTORS: u64 = 448;
 
+/// How far from 1970 a change may be, in seconds: as far as milliseconds can count. Automerge keeps
+/// the differences of times, and panics where one is beyond 64 bits.
+const MAX_TIME: u64 = 1 << 54;
+
+const MAX_COUNTER: u64 = gate::MAX_COUNTER as u64;
+
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE_CHUNK: u8 = 1;
+
+const MAKE_MAP: u64 = 0;
+const PUT: u64 = 1;
+const DELETE: u64 = 3;
 
 /// Actor bytes: a user's key and an incarnation.
 pub(super) const ACTOR_BYTES: u64 = 40;
@@ -71,8 +92,12 @@ impl<'a> Reader<'a> {
 /// marks, deflated columns) is refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
-    /// Run-length encoded integers.
+    /// Types and lengths of values: run-length encoded integers.
     Runs,
+    /// Counters of objects.
+    Counters,
+    /// Counters of predecessors, each as the difference to the one before.
+    Deltas,
     /// Run-length encoded strings.
     Strings,
     /// Alternating run lengths.
@@ -89,10 +114,10 @@ enum Column {
 
 const fn column(spec: u64) -> Option<Column> {
     Some(match spec {
-        // actors of objects and predecessors
         1 | 113 => Column::Writers,
-        // counters of objects and predecessors, types of values
-        2 | 86 | 115 => Column::Runs,
+        2 => Column::Counters,
+        86 => Column::Runs,
+        115 => Column::Deltas,
         21 => Column::Strings,
         52 => Column::Booleans,
         66 => Column::Actions,
@@ -119,8 +144,10 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
     reader.take(dependencies * 32)?;
     scan_actor(&mut reader)?;
     reader.unsigned()?; // sequence
-    reader.unsigned()?; // first operation
-    reader.signed()?; // time
+    bounded(reader.unsigned()?, MAX_COUNTER, Refusal::Counter)?; // first operation
+    if reader.signed()?.unsigned_abs() > MAX_TIME {
+        return Err(Refusal::Time);
+    }
     if reader.unsigned()? != 0 {
         return Err(Refusal::Message);
     }
@@ -128,8 +155,25 @@ pub(super) fn scan(payload: &[u8]) -> Result<(), Refusal> {
     for _ in 0..others {
         scan_actor(&mut reader)?;
     }
-    scan_columns(&mut reader, others + 1)?;
-    if reader.0.is_empty() { Ok(()) } else { Err(Refusal::ExtraBytes) }
+    let claims = scan_columns(&mut reader, others + 1)?;
+    if !reader.0.is_empty() {
+        return Err(Refusal::ExtraBytes);
+    }
+    let weight = claims.operations * OPERATION_WEIGHT
+        + claims.maps * (MAP_WEIGHT - OPERATION_WEIGHT)
+        + claims.key_bytes;
+    bounded(weight, payload.len() as u64, Refusal::Inflated)?;
+    Ok(())
+}
+
+/// What the columns of a change come to when their runs are written out.
+#[derive(Default)]
+struct Claims {
+    operations: u64,
+    /// Operations that make maps.
+    maps: u64,
+    /// Bytes of keys, a repeated key's at each repetition.
+    key_bytes: u64,
 }
 
 fn bounded(count: u64, limit: u64, refusal: Refusal) -> Result<u64, Refusal> {
@@ -143,7 +187,7 @@ fn scan_actor(reader: &mut Reader<'_>) -> Result<(), Refusal> {
     reader.take(ACTOR_BYTES).map(|_| ())
 }
 
-fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<(), Refusal> {
+fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<Claims, Refusal> {
     let mut columns = [(Column::Raw, 0); 16];
     let count = bounded(reader.unsigned()?, 16, Refusal::Columns)?;
     let columns = &mut columns[..usize::try_from(count).map_err(|_| Refusal::Columns)?];
@@ -156,15 +200,16 @@ fn scan_columns(reader: &mut Reader<'_>, actors: u64) -> Result<(), Refusal> {
         last = spec;
         *slot = (column(spec).ok_or(Refusal::Columns)?, reader.unsigned()?);
     }
+    let mut claims = Claims::default();
     for (column, length) in columns {
         let data = Reader(reader.take(*length)?);
         match column {
             Column::Raw => {}
             Column::Booleans => scan_booleans(data)?,
-            _ => scan_runs(data, *column, actors)?,
+            _ => scan_runs(data, *column, actors, &mut claims)?,
         }
     }
-    Ok(())
+    Ok(claims)
 }
 
 fn scan_booleans(mut data: Reader<'_>) -> Result<(), Refusal> {
@@ -178,9 +223,15 @@ fn scan_booleans(mut data: Reader<'_>) -> Result<(), Refusal> {
 
 /// Walks a run-length column: `n > 0` is a run of one value, `n < 0` that many literal values, `0`
 /// is followed by a number of nulls.
-fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Refusal> {
+fn scan_runs(
+    mut data: Reader<'_>,
+    column: Column,
+    actors: u64,
+    claims: &mut Claims,
+) -> Result<(), Refusal> {
     let mut total = 0_u64;
     let mut grouped = 0_u64;
+    let mut counter = 0_i64;
     while !data.0.is_empty() {
         let run = data.signed()?;
         let (items, repeat) = match run {
@@ -195,12 +246,14 @@ fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Re
                 Column::Strings => {
                     let length = data.unsigned()?;
                     data.take(length)?;
+                    // Bounded by the payload's size times the rows that are checked above.
+                    claims.key_bytes += length * repeat;
                 }
-                Column::Actions => {
-                    if !matches!(data.unsigned()?, 0 | 1 | 3) {
-                        return Err(Refusal::Action);
-                    }
-                }
+                Column::Actions => match data.unsigned()? {
+                    MAKE_MAP => claims.maps += repeat,
+                    PUT | DELETE => {}
+                    _ => return Err(Refusal::Action),
+                },
                 Column::Writers => {
                     if data.unsigned()? >= actors {
                         return Err(Refusal::Actor);
@@ -210,11 +263,23 @@ fn scan_runs(mut data: Reader<'_>, column: Column, actors: u64) -> Result<(), Re
                     grouped = grouped.saturating_add(data.unsigned()?.saturating_mul(repeat));
                     bounded(grouped, MAX_OPERATIONS, Refusal::Operations)?;
                 }
+                // Automerge panics at counters beyond its own.
+                Column::Counters => drop(bounded(data.unsigned()?, MAX_COUNTER, Refusal::Counter)?),
+                Column::Deltas => {
+                    let run = i64::try_from(repeat).ok();
+                    let steps = run.and_then(|run| data.signed().ok()?.checked_mul(run));
+                    counter = steps.and_then(|steps| counter.checked_add(steps)).unwrap_or(-1);
+                    let counter = u64::try_from(counter).map_err(|_| Refusal::Counter)?;
+                    bounded(counter, MAX_COUNTER, Refusal::Counter)?;
+                }
                 _ => {
                     data.signed()?;
                 }
             }
         }
+    }
+    if column == Column::Actions {
+        claims.operations = total; // every operation has an action
     }
     Ok(())
 }

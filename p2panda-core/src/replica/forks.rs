@@ -1,10 +1,13 @@
 //! Forks of logs: taking proofs in, cutting logs where their chains part, and what was cut off.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::{
     codec,
     id::{FestivalId, LogId, UserId},
     log::{
-        DocumentDescriptor, ForkProof, Run, Seal, StoredSegment, Tip, VerifiedFork, VerifiedSegment,
+        Chain, DocumentDescriptor, ForkProof, Run, Seal, StoredSegment, Tip, VerifiedFork,
+        VerifiedSegment,
     },
     replica::{
         AcceptError, Accepted, LogState, Replica, accept::put_state, damaged, logs::segment_key,
@@ -14,6 +17,9 @@ use crate::{
 
 /// How many proofs are kept of a log whose chain does not reach their place yet.
 pub const MAX_KEPT_FORKS: usize = 4;
+
+/// How many proofs a document may have before those that do not act yet are left out.
+const MAX_DOCUMENT_FORKS: usize = 256;
 
 /// The most bytes that are kept of what a fork cut off another user's log.
 const MAX_CUT: usize = 1 << 20;
@@ -53,14 +59,19 @@ pub struct Fork {
 }
 
 /// Entries behind a parting that no longer count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutBranch {
-    /// Where the branch ends.
+    /// Where the branch ends. Its chain value names it.
     pub end: Tip,
-    /// The entries from the parting on, oldest first.
-    pub payloads: Vec<Vec<u8>>,
-    /// The keys of the segments that hold them.
-    pub(super) keys: Vec<Vec<u8>>,
+    /// How many entries are kept, from the parting on.
+    pub entries: u64,
+}
+
+/// A segment that was set aside: the chain value before it, its key and where it ends.
+struct Aside {
+    start: Chain,
+    key: Vec<u8>,
+    end: Tip,
 }
 
 impl Replica {
@@ -130,6 +141,15 @@ impl Replica {
         bytes.map(|bytes| read_fork(&bytes)).transpose()
     }
 
+    /// Whether a log is cut because its author signed two chains.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_cut(&self, log: &LogId) -> Result<bool, StoreError> {
+        let Some(descriptor) = self.descriptor(&log.document)? else { return Ok(false) };
+        Ok(self.log_state(descriptor.festival, log)?.is_some_and(|state| state.is_cut))
+    }
+
     /// The logs of a festival that are cut, by id, with what this device held behind the parting.
     ///
     /// # Errors
@@ -191,7 +211,7 @@ impl Replica {
             is_cut: true,
         };
         if before.materialised > at.length {
-            self.rematerialise(&mut batch, descriptor, &log, cut)?;
+            self.remake_with(&mut batch, descriptor, Some((&log, &cut)))?;
         } else {
             put_state(&mut batch, festival, &log, &cut);
         }
@@ -236,31 +256,71 @@ impl Replica {
         Ok(MAX_CUT.saturating_sub(bytes))
     }
 
-    /// What is kept of a log behind a parting, each way from there to an end.
-    pub(super) fn cut_branches(&self, log: &LogId, at: &Tip) -> Result<Vec<CutBranch>, StoreError> {
-        let mut segments = Vec::new();
-        for (key, bytes) in self.scan(Table::Cut, &log.to_bytes())? {
-            segments.push((key, StoredSegment::from_bytes(&bytes).map_err(damaged)?));
-        }
-        let mut branches = Vec::new();
-        let mut growing = vec![CutBranch { end: *at, payloads: Vec::new(), keys: Vec::new() }];
-        while let Some(branch) = growing.pop() {
-            let mut goes_on = false;
-            for (key, next) in segments.iter().filter(|(_, next)| next.0 == branch.end.chain) {
-                let mut longer = branch.clone();
-                longer.keys.push(key.clone());
-                longer.payloads.extend(next.payloads().map(<[u8]>::to_vec));
-                let payloads: Vec<&[u8]> = next.payloads().collect();
-                longer.end = branch.end.after(&payloads);
-                growing.push(longer);
-                goes_on = true;
-            }
-            if !goes_on && !branch.payloads.is_empty() {
-                branches.push(branch);
-            }
-        }
+    /// What is kept of a log behind its parting, by the chain value at its end.
+    fn cut_branches(&self, log: &LogId, at: &Tip) -> Result<Vec<CutBranch>, StoreError> {
+        let aside = self.aside(log)?;
+        let goes_on: BTreeSet<Chain> = aside.iter().map(|segment| segment.start).collect();
+        let ends = aside.iter().map(|segment| segment.end);
+        let mut branches: Vec<CutBranch> = ends
+            .filter(|end| !goes_on.contains(&end.chain))
+            .map(|end| CutBranch { end, entries: end.length.saturating_sub(at.length) })
+            .collect();
         branches.sort_by_key(|branch| branch.end.chain);
         Ok(branches)
+    }
+
+    /// The entries of a branch of a cut log from the parting on, oldest first, with the keys of the
+    /// segments that hold them and no other branch's. Empty where the branch is not kept.
+    pub(super) fn cut_branch(
+        &self,
+        log: &LogId,
+        at: &Tip,
+        end: &Chain,
+    ) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), StoreError> {
+        let aside = self.aside(log)?;
+        let by_end: HashMap<Chain, &Aside> =
+            aside.iter().map(|segment| (segment.end.chain, segment)).collect();
+        let mut path = Vec::new();
+        let mut chain = *end;
+        while let Some(segment) = by_end.get(&chain).filter(|_| path.len() < aside.len()) {
+            path.push(*segment);
+            chain = segment.start;
+        }
+        if chain != at.chain {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let (mut payloads, mut keys) = (Vec::new(), Vec::new());
+        let mut is_shared = false;
+        for segment in &path {
+            let followers = aside.iter().filter(|other| other.start == segment.end.chain);
+            is_shared |= followers.count() > 1;
+            if !is_shared {
+                keys.push(segment.key.clone());
+            }
+        }
+        for segment in path.iter().rev() {
+            let bytes = self.store.get(Table::Cut, &segment.key)?;
+            let bytes = bytes.ok_or_else(|| damaged("what was cut off is missing"))?;
+            let stored = StoredSegment::from_bytes(&bytes).map_err(damaged)?;
+            payloads.extend(stored.payloads().map(<[u8]>::to_vec));
+        }
+        Ok((payloads, keys))
+    }
+
+    /// The segments that were set aside of a log.
+    fn aside(&self, log: &LogId) -> Result<Vec<Aside>, StoreError> {
+        let mut aside = Vec::new();
+        for (key, bytes) in self.scan(Table::Cut, &log.to_bytes())? {
+            let stored = StoredSegment::from_bytes(&bytes).map_err(damaged)?;
+            let from = key.get(40..48).and_then(|bytes| bytes.try_into().ok());
+            let chain = key.last_chunk::<32>().map(|bytes| Chain::from_bytes(*bytes));
+            let (Some(from), Some(chain)) = (from.map(u64::from_be_bytes), chain) else {
+                return Err(damaged("a key of what was cut off is malformed"));
+            };
+            let length = from.saturating_add(stored.payloads().len() as u64);
+            aside.push(Aside { start: stored.0, key, end: Tip { length, chain } });
+        }
+        Ok(aside)
     }
 
     /// Makes a proof the only one of its log.
@@ -282,7 +342,17 @@ impl Replica {
         let prefix = segment_key(proof.log(), proof.at().length);
         let key = [&prefix[..], proof.at().chain.as_bytes()].concat();
         let kept = self.scan(Table::Forks, &proof.log().to_bytes())?;
-        if kept.len() >= MAX_KEPT_FORKS || kept.iter().any(|(other, _)| *other == key) {
+        let of_document = proof.log().document;
+        let of_document = self.store.range(
+            Table::Forks,
+            of_document.as_bytes(),
+            prefix_end(of_document.as_bytes()).as_deref(),
+            MAX_DOCUMENT_FORKS,
+        )?;
+        if kept.len() >= MAX_KEPT_FORKS
+            || of_document.len() >= MAX_DOCUMENT_FORKS
+            || kept.iter().any(|(other, _)| *other == key)
+        {
             return Ok(());
         }
         let mut batch = Batch::new();

@@ -220,12 +220,13 @@ impl Replica {
     /// [`StoreError`].
     pub fn fingerprint_view(&self) -> Result<[u8; 32], StoreError> {
         let mut hash = hasher(Domain::View);
-        for (key, row) in self.store.range(Table::Rows, &[], None, usize::MAX)? {
+        self.for_each_entry(Table::Rows, |(key, row)| {
             for part in [key, row] {
                 hash.update(&(part.len() as u64).to_be_bytes());
                 hash.update(&part);
             }
-        }
+            Ok(())
+        })?;
         Ok(*hash.finalize().as_bytes())
     }
 }

@@ -1,29 +1,51 @@
 //! From logs to documents to rows: offers entries to their document's gate and writes what changed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    document::{Document, Outcome},
-    id::{DocumentId, FestivalId, LocalId, LogId},
+    document::{Document, Outcome, Touched},
+    id::{DocumentId, FestivalId, Incarnation, LogId},
     log::{BLOCK, DocumentDescriptor, VerifiedSegment},
     replica::{
-        CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped, accept::put_state, log_of_key,
-        read_state,
+        CACHED_BYTES, CACHED_DOCUMENTS, Cached, LogState, Replica, Stopped, accept::put_state,
+        damaged, log_of_key, read_state,
     },
     store::{Batch, StoreError, Table, prefix_end},
-    view::rows::{RowWriter, row_of},
+    view::writer::RowWriter,
 };
 
-/// A log that waits, with its next entries.
-struct Waiting {
-    log: LogId,
-    state: LogState,
-    next: VecDeque<Vec<u8>>,
+/// The logs of one document that get further, and what that touched.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) logs: BTreeMap<Incarnation, Progress>,
+    pub(super) touched: Touched,
 }
 
-impl Waiting {
-    const fn new(log: LogId, state: LogState) -> Self {
-        Self { log, state, next: VecDeque::new() }
+/// How far a log has got, with its next entries.
+pub(super) struct Progress {
+    pub(super) state: LogState,
+    next: VecDeque<Vec<u8>>,
+    /// Entries at its end that are not stored yet.
+    new: Vec<Vec<u8>>,
+}
+
+impl Progress {
+    pub(super) const fn new(state: LogState) -> Self {
+        Self { state, next: VecDeque::new(), new: Vec::new() }
+    }
+}
+
+/// Why a document was not built.
+pub(super) enum Halt {
+    Store(StoreError),
+    /// A payload made this build panic and is set aside from now on. The document may be half
+    /// changed: it is to be dropped and built anew.
+    Caught,
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -39,53 +61,43 @@ impl Replica {
         new: &VerifiedSegment,
     ) -> Result<(), StoreError> {
         let festival = descriptor.festival;
-        let mut cached = self.take_document(descriptor)?;
-        let document = &mut cached.document;
-        let mut touched = BTreeSet::new();
-
-        let mut states = vec![];
-        if state.stopped.is_some() {
-            // What stopped it stands before the new entries, so they change nothing.
-            states.push((log, state));
-        } else {
-            let first = state.materialised;
-            let payloads = new.payloads();
-            let mut waiting: Option<Vec<Waiting>> = None;
-            loop {
-                let before = state.materialised;
-                let done = usize::try_from(before - first).unwrap_or(usize::MAX);
-                advance(document, &log, &mut state, payloads[done..].iter(), &mut touched);
-                if state.materialised == before {
-                    break;
-                }
-                if waiting.is_none() {
-                    waiting = Some(self.waiting_logs(festival, &log)?);
-                }
-                let waiting = waiting.get_or_insert_default();
-                if !self.advance_waiting(document, waiting, &mut touched)? {
-                    break;
-                }
+        let (mut cached, work) = loop {
+            let mut cached = self.take_document(descriptor)?;
+            if let Some(stored) = self.log_state(festival, &log)? {
+                (state.materialised, state.stopped) = (stored.materialised, stored.stopped);
             }
-            states.push((log, state));
-            let waiting = waiting.unwrap_or_default().into_iter();
-            states.extend(waiting.map(|waiting| (waiting.log, waiting.state)));
-        }
-        if let Err(error) = document.settle() {
-            // The gate let something through that Automerge refuses: keep the entries, show the
-            // log as failed, and build the document anew from what stood before.
-            tracing::error!(%error, "a judged payload could not be applied");
-            let (log, state) = &mut states[0];
-            state.materialised = self.log_state(festival, log)?.map_or(0, |old| old.materialised);
-            state.stopped = Some(Stopped::Failed);
-            put_state(batch, festival, log, state);
-            return Ok(());
-        }
-        for (log, state) in &states {
-            put_state(batch, festival, log, state);
-        }
-        self.write_rows(batch, descriptor, document, &touched)?;
+            let mut work = Work::default();
+            // Where it stands still, what stopped it comes before the new entries.
+            let ready = if state.stopped.is_none() { vec![log.incarnation] } else { vec![] };
+            let mut progress = Progress::new(state.clone());
+            progress.new = new.payloads().to_vec();
+            work.logs.insert(log.incarnation, progress);
+            let done = self.advance(festival, log.document, &mut cached.document, &mut work, ready);
+            match done {
+                Ok(()) => break (cached, work),
+                Err(Halt::Store(error)) => return Err(error),
+                Err(Halt::Caught) => {}
+            }
+        };
+        self.finish(batch, descriptor, &cached.document, &work)?;
+        cached.bytes = cached.document.bytes();
         self.cache(descriptor.id(), cached);
         Ok(())
+    }
+
+    /// Adds the states of logs and the rows that they touched to a batch.
+    pub(super) fn finish(
+        &self,
+        batch: &mut Batch,
+        descriptor: &DocumentDescriptor,
+        document: &Document,
+        work: &Work,
+    ) -> Result<(), StoreError> {
+        for (incarnation, progress) in &work.logs {
+            let log = LogId { document: descriptor.id(), incarnation: *incarnation };
+            put_state(batch, descriptor.festival, &log, &progress.state);
+        }
+        self.write_rows(batch, descriptor, document, &work.touched)
     }
 
     /// Writes the rows of entities and records that may have changed.
@@ -94,72 +106,80 @@ impl Replica {
         batch: &mut Batch,
         descriptor: &DocumentDescriptor,
         document: &Document,
-        touched: &BTreeSet<LocalId>,
+        touched: &Touched,
     ) -> Result<(), StoreError> {
-        let mut rows = RowWriter::new(&*self.store, batch, descriptor.festival, None)?;
-        for local in touched {
-            let row = document.read(local).map(|content| row_of(descriptor.user, content));
-            rows.write(descriptor.id(), local, row.as_ref())?;
-        }
+        let mut rows = RowWriter::new(&*self.store, batch, descriptor, None)?;
+        rows.update(document, touched)?;
         rows.finish();
         Ok(())
     }
 
-    /// The other logs of a log's document that wait for something.
-    fn waiting_logs(&self, festival: FestivalId, log: &LogId) -> Result<Vec<Waiting>, StoreError> {
-        let logs = self.document_logs(festival, &log.document)?.into_iter();
-        let logs = logs.filter(|(other, _)| other != log);
-        let waits = |state: &LogState| state.stopped == Some(Stopped::Waiting);
-        Ok(logs
-            .filter(|(_, state)| waits(state))
-            .map(|(log, state)| Waiting::new(log, state))
-            .collect())
-    }
-
-    /// Tries logs that wait, until none gets further; whether any did.
-    fn advance_waiting(
-        &self,
+    /// Takes logs as far as they go, and each that thereby gets what it waited for.
+    pub(super) fn advance(
+        &mut self,
+        festival: FestivalId,
+        id: DocumentId,
         document: &mut Document,
-        waiting: &mut [Waiting],
-        touched: &mut BTreeSet<LocalId>,
-    ) -> Result<bool, StoreError> {
-        let mut any = false;
-        loop {
-            let mut progress = false;
-            for waiting in waiting.iter_mut() {
-                progress |= self.advance_one(document, waiting, touched)?;
+        work: &mut Work,
+        ready: Vec<Incarnation>,
+    ) -> Result<(), Halt> {
+        let mut ready = VecDeque::from(ready);
+        while let Some(incarnation) = ready.pop_front().or_else(|| document.woken()) {
+            let log = LogId { document: id, incarnation };
+            if let std::collections::btree_map::Entry::Vacant(entry) = work.logs.entry(incarnation)
+            {
+                let Some(state) = self.log_state(festival, &log)? else { continue };
+                entry.insert(Progress::new(state));
             }
-            any |= progress;
-            if !progress {
-                return Ok(any);
+            let Work { logs, touched } = &mut *work;
+            if let Some(progress) = logs.get_mut(&incarnation) {
+                self.advance_log(document, &log, progress, touched)?;
             }
         }
+        self.store.mark(&[])?;
+        Ok(())
     }
 
-    /// Tries a log that waits; whether it got further.
-    fn advance_one(
-        &self,
+    fn advance_log(
+        &mut self,
         document: &mut Document,
-        Waiting { log, state, next }: &mut Waiting,
-        touched: &mut BTreeSet<LocalId>,
-    ) -> Result<bool, StoreError> {
-        let first = state.materialised;
-        while state.materialised < state.length
-            && !matches!(state.stopped, Some(Stopped::Refused(_)))
-        {
+        log: &LogId,
+        Progress { state, next, new }: &mut Progress,
+        touched: &mut Touched,
+    ) -> Result<(), Halt> {
+        if matches!(state.stopped, Some(Stopped::Refused(_) | Stopped::Failed)) {
+            return Ok(());
+        }
+        state.stopped = None;
+        while state.materialised < state.length {
             if next.is_empty() {
-                let to = state.length.min(state.materialised + BLOCK);
-                *next = self.payloads(log, state.materialised, to)?.into();
+                let stored = state.length - new.len() as u64;
+                let to = stored.min((state.materialised / BLOCK + 1) * BLOCK);
+                *next = if state.materialised < stored {
+                    self.payloads(log, state.materialised, to)?.into()
+                } else {
+                    std::mem::take(new).into()
+                };
             }
-            let before = state.materialised;
-            advance(document, log, state, next.iter(), touched);
-            let done = usize::try_from(state.materialised - before).unwrap_or(usize::MAX);
-            next.drain(..done.min(next.len()));
-            if state.stopped.is_some() {
-                break;
-            }
+            let Some(payload) = next.front() else {
+                return Err(damaged("a log ends early").into());
+            };
+            let at = state.materialised;
+            let offer = || document.offer(log.incarnation, at, payload);
+            state.stopped = match self.within_net(log, at, payload, offer)? {
+                Some(Outcome::Valid(changed)) => {
+                    touched.extend(changed);
+                    state.materialised += 1;
+                    next.pop_front();
+                    continue;
+                }
+                Some(Outcome::Waiting) => Some(Stopped::Waiting),
+                Some(Outcome::Refused(refusal)) => Some(Stopped::Refused(refusal)),
+                None => Some(Stopped::Failed),
+            };
+            break;
         }
-        Ok(state.materialised > first)
+        Ok(())
     }
 
     pub(super) fn document_logs(
@@ -184,64 +204,60 @@ impl Replica {
             cached.last_use = self.uses;
             return Ok(cached);
         }
-        let mut document = Document::new(descriptor.user);
-        let mut logs = self.document_logs(descriptor.festival, &descriptor.id())?;
-        let mut loaded = Vec::new();
-        for (log, state) in logs.drain(..) {
-            loaded.push((log, state.materialised, self.payloads(&log, 0, state.materialised)?));
+        loop {
+            match self.build(descriptor) {
+                Ok(document) => {
+                    let bytes = document.bytes();
+                    return Ok(Cached { document, last_use: self.uses, bytes });
+                }
+                Err(Halt::Store(error)) => return Err(error),
+                Err(Halt::Caught) => self.remake(descriptor)?,
+            }
         }
-        let mut progress = true;
-        while std::mem::take(&mut progress) {
-            for (log, length, payloads) in &loaded {
-                let mut at = document.length(&log.incarnation);
-                while at < *length {
-                    let payload = &payloads[usize::try_from(at).unwrap_or(usize::MAX)];
-                    if !matches!(document.offer(log.incarnation, at, payload), Outcome::Valid(_)) {
-                        break;
-                    }
-                    at += 1;
-                    progress = true;
+    }
+
+    /// Builds a document from the parts of its logs that are known to be valid.
+    fn build(&mut self, descriptor: &DocumentDescriptor) -> Result<Document, Halt> {
+        let mut document = Document::new(descriptor.user);
+        let logs = self.document_logs(descriptor.festival, &descriptor.id())?;
+        let mut work = Work::default();
+        for (log, state) in &logs {
+            let valid = LogState {
+                length: state.materialised,
+                materialised: 0,
+                stopped: None,
+                ..state.clone()
+            };
+            work.logs.insert(log.incarnation, Progress::new(valid));
+        }
+        let ready = work.logs.keys().copied().collect();
+        self.advance(descriptor.festival, descriptor.id(), &mut document, &mut work, ready)?;
+        if work.logs.values().any(|log| log.state.materialised < log.state.length) {
+            return Err(damaged("an entry that was valid is not any more").into());
+        }
+        for (log, state) in logs {
+            if state.stopped == Some(Stopped::Waiting) {
+                let at = state.materialised;
+                for payload in self.payloads(&log, at, at + 1)? {
+                    let wait = || document.await_missing(log.incarnation, at, &payload);
+                    self.within_net(&log, at, &payload, wait)?;
                 }
             }
         }
-        document.settle().map_err(super::damaged)?;
-        Ok(Cached { document, last_use: self.uses })
+        self.store.mark(&[])?;
+        Ok(document)
     }
 
+    /// Keeps a document in memory, and lets the longest unused go beyond what memory is for them.
     pub(super) fn cache(&mut self, id: DocumentId, cached: Cached) {
         self.documents.insert(id, cached);
-        if self.documents.len() > CACHED_DOCUMENTS {
+        let mut bytes: usize = self.documents.values().map(|cached| cached.bytes).sum();
+        while self.documents.len() > CACHED_DOCUMENTS
+            || (bytes > CACHED_BYTES && self.documents.len() > 1)
+        {
             let oldest = self.documents.iter().min_by_key(|(_, cached)| cached.last_use);
-            if let Some(id) = oldest.map(|(id, _)| *id) {
-                self.documents.remove(&id);
-            }
-        }
-    }
-}
-
-/// Offers entries from where a log's materialisation stands.
-pub(super) fn advance<'a>(
-    document: &mut Document,
-    log: &LogId,
-    state: &mut LogState,
-    payloads: impl Iterator<Item = &'a Vec<u8>>,
-    touched: &mut BTreeSet<LocalId>,
-) {
-    state.stopped = None;
-    for payload in payloads {
-        match document.offer(log.incarnation, state.materialised, payload) {
-            Outcome::Valid(changed) => {
-                state.materialised += 1;
-                touched.extend(changed);
-            }
-            Outcome::Waiting => {
-                state.stopped = Some(Stopped::Waiting);
-                return;
-            }
-            Outcome::Refused(refusal) => {
-                state.stopped = Some(Stopped::Refused(refusal));
-                return;
-            }
+            let Some(id) = oldest.map(|(id, _)| *id) else { break };
+            bytes -= self.documents.remove(&id).map_or(0, |cached| cached.bytes);
         }
     }
 }

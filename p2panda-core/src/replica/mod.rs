@@ -1,16 +1,20 @@
 //! One device's copy: its store, its identity, its documents and their views.
 
 mod accept;
+mod aside;
 mod difference;
 mod edit;
+mod export;
 mod forks;
 mod logs;
 mod materialise;
 mod open;
 mod rebuild;
 mod reissue;
-mod rematerialise;
+mod remake;
 mod removal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -18,6 +22,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
+use aside::Aside;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use open::OpenError;
@@ -37,8 +42,13 @@ use crate::{
 
 const INCARNATION_KEY: &[u8] = b"incarnation";
 
-/// The most documents kept in memory at once.
+/// The most documents kept in memory at once, and the most bytes that they take, by estimate. The
+/// one that was used last stays, however large.
 const CACHED_DOCUMENTS: usize = 512;
+const CACHED_BYTES: usize = 16 << 20;
+
+/// How many entries of a table are read at once.
+const PAGE: usize = 256;
 
 /// How many changed logs are remembered for followers; who falls further behind looks at all.
 const RECENT_LOGS: usize = 4096;
@@ -59,6 +69,7 @@ pub struct Replica {
     may_decide: bool,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
+    aside: Aside,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     dirty: bool,
@@ -69,6 +80,8 @@ pub struct Replica {
 struct Cached {
     document: Document,
     last_use: u64,
+    /// By estimate.
+    bytes: usize,
 }
 
 /// Why a log's materialisation stands still.
@@ -78,7 +91,8 @@ pub enum Stopped {
     Waiting,
     /// The next entry can never become part of its document.
     Refused(Refusal),
-    /// This build could not apply the next entry, although it judged it valid: a bug to report.
+    /// This build could not judge the next entry, which made it panic or killed the process: a bug
+    /// to report. The next build tries it again.
     Failed,
 }
 
@@ -213,6 +227,22 @@ impl Replica {
         Ok(())
     }
 
+    /// Goes through a table, a page at a time: a whole one may not fit into memory.
+    fn for_each_entry(
+        &self,
+        table: Table,
+        mut each: impl FnMut(Entry) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut start = Vec::new();
+        loop {
+            let page = self.store.range(table, &start, None, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            start.clone_from(last);
+            start.push(0); // the next key that there can be
+            page.into_iter().try_for_each(&mut each)?;
+        }
+    }
+
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
         self.store.range(table, prefix, prefix_end(prefix).as_deref(), usize::MAX)
     }
@@ -254,7 +284,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
 }
 
 fn read_festival(bytes: &[u8]) -> Result<Festival, StoreError> {
-    Festival::from_bytes(bytes).map_err(damaged)
+    Festival::from_store(bytes).map_err(damaged)
 }
 
 fn read_state(bytes: &[u8]) -> Result<LogState, StoreError> {

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::{
     id::{Incarnation, UserId},
     identity::Identity,
-    replica::{INCARNATION_KEY, Replica, fixed},
+    replica::{INCARNATION_KEY, Replica, aside::Aside, fixed},
     store::{Batch, ResumeTokens, Store, StoreError, Table},
 };
 
@@ -79,11 +79,13 @@ impl Replica {
             may_decide: may_decide && token.is_some(),
             documents: HashMap::new(),
             uses: 0,
+            aside: Aside::default(),
             unflushed: BTreeMap::new(),
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,
         };
+        replica.recover()?;
         replica.rebuild_outdated_view()?;
         Ok(replica)
     }

@@ -2,10 +2,11 @@
 
 use crate::{
     codec,
+    document::Touched,
     log::DocumentDescriptor,
-    replica::{Replica, damaged},
+    replica::{PAGE, Replica, damaged},
     store::{Batch, StoreError, Table},
-    view::rows::{VIEW_VERSION, is_arrival_key},
+    view::{is_arrival_key, writer::VIEW_VERSION},
 };
 
 const VIEW_KEY: &[u8] = b"view";
@@ -18,20 +19,17 @@ impl Replica {
         if self.store.get(Table::Meta, VIEW_KEY)?.as_deref() == Some(&version[..]) {
             return Ok(());
         }
-        let mut batch = Batch::new();
-        for (key, _) in self.store.range(Table::Rows, &[], None, usize::MAX)? {
-            batch.delete(Table::Rows, key);
+        for table in [Table::Rows, Table::Index] {
+            self.clear_page_by_page(table)?;
         }
-        for (key, _) in self.store.range(Table::Index, &[], None, usize::MAX)? {
-            if !is_arrival_key(&key) {
-                batch.delete(Table::Index, key);
-            }
-        }
-        self.store.commit(batch)?;
-        for (_, bytes) in self.store.range(Table::Documents, &[], None, usize::MAX)? {
-            let descriptor: DocumentDescriptor = codec::decode_stored(&bytes).map_err(damaged)?;
+        let mut documents = Vec::new();
+        self.for_each_entry(Table::Documents, |(_, bytes)| {
+            documents.push(codec::decode_stored::<DocumentDescriptor>(&bytes).map_err(damaged)?);
+            Ok(())
+        })?;
+        for descriptor in documents {
             let cached = self.take_document(&descriptor)?;
-            let locals = cached.document.locals().collect();
+            let locals = Touched::whole(cached.document.locals());
             let mut batch = Batch::new();
             self.write_rows(&mut batch, &descriptor, &cached.document, &locals)?;
             self.store.commit(batch)?;
@@ -40,5 +38,22 @@ impl Replica {
         batch.put(Table::Meta, VIEW_KEY, version);
         self.store.commit(batch)?;
         self.store.flush()
+    }
+
+    fn clear_page_by_page(&mut self, table: Table) -> Result<(), StoreError> {
+        let mut start = Vec::new();
+        loop {
+            let page = self.store.range(table, &start, None, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            start.clone_from(last);
+            start.push(0); // the next key that there can be
+            let mut batch = Batch::new();
+            for (key, _) in page {
+                if table != Table::Index || !is_arrival_key(&key) {
+                    batch.delete(table, key);
+                }
+            }
+            self.store.commit(batch)?;
+        }
     }
 }

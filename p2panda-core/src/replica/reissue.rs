@@ -41,16 +41,17 @@ impl Replica {
         let descriptor = own.ok_or(EditError::NothingToReissue(*log))?;
         let state = self.log_state(descriptor.festival, log)?.filter(|state| state.is_cut);
         let at = state.ok_or(EditError::NothingToReissue(*log))?.tip();
-        let mut branches = self.cut_branches(log, &at)?;
-        let place = branches.iter().position(|branch| branch.end.chain == *end);
-        let branch = branches.swap_remove(place.ok_or(EditError::NothingToReissue(*log))?);
+        let (lost, keys) = self.cut_branch(log, &at, end)?;
+        if lost.is_empty() {
+            return Err(EditError::NothingToReissue(*log));
+        }
 
         let present = self.take_document(&descriptor)?;
         let mut sources = Vec::new();
         for (other, state) in self.document_logs(descriptor.festival, &log.document)? {
             let mut payloads = self.payloads(&other, 0, state.length)?;
             if other == *log {
-                payloads.extend(branch.payloads.iter().cloned());
+                payloads.extend(lost.iter().cloned());
             }
             sources.push(Source { log: other, payloads, at: 0 });
         }
@@ -60,9 +61,8 @@ impl Replica {
         let fresh = Incarnation::random(rng);
         let drafts = BTreeMap::from([(descriptor.label.clone(), draft)]);
         self.write(descriptor.festival, now, fresh, drafts)?;
-        let shared = |key: &Vec<u8>| branches.iter().any(|other| other.keys.contains(key));
         let mut batch = Batch::new();
-        for key in branch.keys.into_iter().filter(|key| !shared(key)) {
+        for key in keys {
             batch.delete(Table::Cut, key);
         }
         self.store.commit(batch)?;

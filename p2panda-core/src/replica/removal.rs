@@ -1,15 +1,14 @@
 //! Local deletion: forgetting users and festivals, and refusing what a user writes from now on.
 //! Nobody else is affected, and nobody else needs to be asked.
 
-use std::collections::BTreeSet;
-
 use crate::{
     codec,
-    document::Document,
+    document::{Document, Touched},
     id::{DocumentId, FestivalId, LogId, UserId},
     log::DocumentDescriptor,
     replica::{Replica, damaged, fixed, log_key},
     store::{Batch, Entry, StoreError, Table, prefix_end},
+    view::stored_at,
 };
 
 /// How many keys are deleted in one batch.
@@ -92,7 +91,7 @@ impl Replica {
     /// [`StoreError`]; what is left then goes with the next call.
     pub fn leave_festival(&mut self, festival: FestivalId) -> Result<(), StoreError> {
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
-        for (table, prefix) in self.view(festival).tables() {
+        for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
         let mut batch = Batch::new();
@@ -127,11 +126,11 @@ impl Replica {
     fn remove_document(&mut self, descriptor: &DocumentDescriptor) -> Result<(), StoreError> {
         let document = descriptor.id();
         let cached = self.take_document(descriptor)?;
-        let locals: BTreeSet<_> = cached.document.locals().collect();
+        let all = Touched::whole(cached.document.locals());
         drop(cached);
         let mut batch = Batch::new();
         let nothing = Document::new(descriptor.user);
-        self.write_rows(&mut batch, descriptor, &nothing, &locals)?;
+        self.write_rows(&mut batch, descriptor, &nothing, &all)?;
         let logs = self.document_logs(descriptor.festival, &document)?;
         for (log, _) in &logs {
             batch.delete(Table::Logs, log_key(descriptor.festival, log));

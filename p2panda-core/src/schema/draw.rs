@@ -7,31 +7,37 @@ use crate::{
 };
 
 /// What an owner reveals when lots were drawn: the seed to which the policy was committed, and the
-/// tickets that took part. Written as one scalar, so that two versions never mix.
+/// lots that took part. Written as one scalar, so that two versions never mix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Draw {
-    /// Whoever knows it can compute every ticket.
+    /// Whoever knows it can compute every lot.
     pub seed: [u8; 32],
-    /// The tickets of the requests that took part: the lowest comes first.
-    tickets: Vec<Ticket>,
+    /// The lots of the requests that took part: the lowest comes first.
+    lots: Vec<Lot>,
 }
 
 /// The lot of one request under one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket([u8; 16]);
+pub struct Lot([u8; 16]);
 
-impl Ticket {
-    /// The ticket of a request. Nobody can tell it, or choose a request for it, without the seed.
+impl Lot {
+    /// The lot of a request. Nobody can tell it, or choose a request for it, without the seed.
     #[must_use]
     pub fn of(seed: &[u8; 32], request: &EntityId) -> Self {
-        let hash = hash(Domain::Policy, &codec::encode(&("ticket", seed, request)));
+        let hash = hash(Domain::Policy, &codec::encode(&("lot", seed, request)));
         Self(std::array::from_fn(|at| hash[at]))
     }
 }
 
 impl Draw {
-    /// How many requests take part at most: the lowest tickets of more.
+    /// How many requests take part at most: the lowest lots of more.
     pub const MAX: usize = 2_048;
+
+    /// A seed that nobody knows but the holder of a secret, who finds it on every device.
+    #[must_use]
+    pub fn seed(secret: &[u8; 32], resource: &EntityId) -> [u8; 32] {
+        hash(Domain::Policy, &codec::encode(&("seed", secret, resource)))
+    }
 
     /// What commits to a seed before it is revealed.
     #[must_use]
@@ -42,25 +48,25 @@ impl Draw {
     /// The draw among these requests.
     #[must_use]
     pub fn among<'a>(seed: [u8; 32], requests: impl IntoIterator<Item = &'a EntityId>) -> Self {
-        let tickets = requests.into_iter().map(|request| Ticket::of(&seed, request));
-        let mut tickets: Vec<Ticket> = tickets.collect();
-        tickets.sort_unstable();
-        tickets.dedup();
-        tickets.truncate(Self::MAX);
-        Self { seed, tickets }
+        let lots = requests.into_iter().map(|request| Lot::of(&seed, request));
+        let mut lots: Vec<Lot> = lots.collect();
+        lots.sort_unstable();
+        lots.dedup();
+        lots.truncate(Self::MAX);
+        Self { seed, lots }
     }
 
     /// The place of a request, the first one being 0; `None` where it did not take part.
     #[must_use]
     pub fn place(&self, request: &EntityId) -> Option<usize> {
-        self.tickets.binary_search(&Ticket::of(&self.seed, request)).ok()
+        self.lots.binary_search(&Lot::of(&self.seed, request)).ok()
     }
 }
 
 impl Serialize for Draw {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = self.seed.to_vec();
-        bytes.extend(self.tickets.iter().flat_map(|ticket| ticket.0));
+        bytes.extend(self.lots.iter().flat_map(|lot| lot.0));
         serializer.serialize_bytes(&bytes)
     }
 }
@@ -68,14 +74,14 @@ impl Serialize for Draw {
 impl<'de> Deserialize<'de> for Draw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-        let malformed = || D::Error::custom("a draw is a seed and tickets in order");
+        let malformed = || D::Error::custom("a draw is a seed and lots in order");
         let (seed, rest) = bytes.split_first_chunk::<32>().ok_or_else(malformed)?;
-        let (tickets, []) = rest.as_chunks::<16>() else { return Err(malformed()) };
-        let tickets: Vec<Ticket> = tickets.iter().copied().map(Ticket).collect();
-        if tickets.len() > Self::MAX || !tickets.is_sorted_by(|a, b| a < b) {
+        let (lots, []) = rest.as_chunks::<16>() else { return Err(malformed()) };
+        let lots: Vec<Lot> = lots.iter().copied().map(Lot).collect();
+        if lots.len() > Self::MAX || !lots.is_sorted_by(|a, b| a < b) {
             return Err(malformed());
         }
-        Ok(Self { seed: *seed, tickets })
+        Ok(Self { seed: *seed, lots })
     }
 }
 
@@ -105,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_lowest_tickets_take_part() {
+    fn of_too_many_the_lowest_lots_take_part() {
         let document = DocumentId::from_bytes([1; 32]);
         let ids: Vec<EntityId> =
             (0..3_000).map(|n| EntityId::new(document, n.to_string().parse().unwrap())).collect();
@@ -113,7 +119,7 @@ mod tests {
         let (in_it, out): (Vec<&EntityId>, Vec<&EntityId>) =
             ids.iter().partition(|id| draw.place(id).is_some());
         assert_eq!(in_it.len(), Draw::MAX);
-        let ticket = |id: &&EntityId| Ticket::of(&[7; 32], id);
-        assert!(in_it.iter().map(ticket).max() < out.iter().map(ticket).min());
+        let lot = |id: &&EntityId| Lot::of(&[7; 32], id);
+        assert!(in_it.iter().map(lot).max() < out.iter().map(lot).min());
     }
 }

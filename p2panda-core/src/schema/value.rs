@@ -1,18 +1,31 @@
 //! Plain data of entities: what a field can hold, and typed reading and writing with serde.
 
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
 use std::{collections::BTreeMap, fmt};
 
-use cbor2::Value as Cbor;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _, Visitor},
 };
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z. In serde's data model a list of one integer,
-/// which tells it from a plain integer.
+use read::{EntityReader, ValueVisitor};
+use write::ValueWriter;
+
+/// The name by which fields know an instant; no other type has it.
+const INSTANT: &str = "p2panda instant";
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+///
+/// As a field it is a kind of value of its own, whatever other type looks like it. In CBOR it is a
+/// list of one integer, which tells it from a plain integer: no other value there is a list.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[serde(rename = "p2panda instant")]
 pub struct Instant((i64,));
 
 impl Instant {
@@ -26,6 +39,13 @@ impl Instant {
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0.0
+    }
+
+    /// The instant of which this is the serialized content.
+    fn written<T: Serialize + ?Sized>(content: &T) -> Result<Value, Malformed> {
+        let bytes = crate::codec::encode(content);
+        let (millis,) = crate::codec::decode(&bytes, 16).map_err(malformed)?;
+        Ok(Value::Instant(Self((millis,))))
     }
 }
 
@@ -57,6 +77,18 @@ pub type Fields = BTreeMap<String, Value>;
 #[error("malformed entity: {0}")]
 pub struct Malformed(pub(crate) String);
 
+impl serde::de::Error for Malformed {
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl serde::ser::Error for Malformed {
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        Self(why.to_string())
+    }
+}
+
 impl Value {
     /// The text, where it is one.
     #[must_use]
@@ -64,51 +96,9 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    fn to_cbor(&self) -> Cbor {
-        match self {
-            Self::Null => Cbor::Null,
-            Self::Bool(value) => Cbor::Bool(*value),
-            Self::Int(value) => Cbor::Integer((*value).into()),
-            Self::Instant(value) => Cbor::Array(vec![Cbor::Integer(value.millis().into())]),
-            Self::Text(value) => Cbor::Text(value.clone()),
-            Self::Bytes(value) => Cbor::Bytes(value.clone()),
-            Self::Map(fields) => fields_to_cbor(fields),
-        }
+    pub(crate) fn into_map(self) -> Option<Fields> {
+        if let Self::Map(fields) = self { Some(fields) } else { None }
     }
-
-    fn from_cbor(value: Cbor) -> Result<Self, Malformed> {
-        let unsupported = |what: &str| Malformed(format!("{what} cannot be a field"));
-        let int = |value: cbor2::value::Integer| {
-            i64::try_from(value).map_err(|_| unsupported("an integer beyond 64 bits"))
-        };
-        Ok(match value {
-            Cbor::Null => Self::Null,
-            Cbor::Bool(value) => Self::Bool(value),
-            Cbor::Integer(value) => Self::Int(int(value)?),
-            Cbor::Text(value) => Self::Text(value),
-            Cbor::Bytes(value) => Self::Bytes(value),
-            Cbor::Array(items) => match <[Cbor; 1]>::try_from(items) {
-                Ok([Cbor::Integer(millis)]) => Self::Instant(Instant::from_millis(int(millis)?)),
-                _ => return Err(unsupported("a list")),
-            },
-            Cbor::Map(entries) => {
-                let mut fields = Fields::new();
-                for (key, value) in entries {
-                    let Cbor::Text(key) = key else {
-                        return Err(unsupported("a key that is no text"));
-                    };
-                    fields.insert(key, Self::from_cbor(value)?);
-                }
-                Self::Map(fields)
-            }
-            _ => return Err(unsupported("a float or tag")),
-        })
-    }
-}
-
-fn fields_to_cbor(fields: &Fields) -> Cbor {
-    let entry = |(key, value): (&String, &Value)| (Cbor::Text(key.clone()), value.to_cbor());
-    Cbor::Map(fields.iter().map(entry).collect())
 }
 
 /// Reads fields as a type. Fields that the type does not know are ignored (and kept where they are).
@@ -116,7 +106,7 @@ fn fields_to_cbor(fields: &Fields) -> Cbor {
 /// # Errors
 /// [`Malformed`] where a field is missing or of another type.
 pub fn read_fields<T: DeserializeOwned>(fields: &Fields) -> Result<T, Malformed> {
-    fields_to_cbor(fields).deserialized().map_err(malformed)
+    T::deserialize(EntityReader(fields))
 }
 
 /// Writes a type as fields. Options that are `None` are left out only where the type skips them.
@@ -124,7 +114,7 @@ pub fn read_fields<T: DeserializeOwned>(fields: &Fields) -> Result<T, Malformed>
 /// # Errors
 /// [`Malformed`] where the type has lists, floats or keys that are no text.
 pub fn write_fields<T: Serialize>(value: &T) -> Result<Fields, Malformed> {
-    match Value::from_cbor(Cbor::serialized(value).map_err(malformed)?)? {
+    match value.serialize(ValueWriter)? {
         Value::Map(fields) => Ok(fields),
         _ => Err(Malformed("an entity is a struct or map".to_owned())),
     }
@@ -169,13 +159,21 @@ fn malformed(error: impl fmt::Display) -> Malformed {
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_cbor().serialize(serializer)
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Instant(value) => value.serialize(serializer),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::Bytes(value) => serializer.serialize_bytes(value),
+            Self::Map(fields) => serializer.collect_map(fields),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_cbor(Cbor::deserialize(deserializer)?).map_err(D::Error::custom)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 

@@ -29,6 +29,7 @@ type Tables = [BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()];
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     tables: Tables,
+    mark: Vec<u8>,
     last: CommitId,
     /// What a crash leaves for certain; `None` where every commit is durable at once.
     buffer: Option<Buffer>,
@@ -48,7 +49,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         let mut tables = Tables::default();
         tables[Table::Meta as usize].insert(FORMAT_KEY.to_vec(), FORMAT.to_be_bytes().to_vec());
-        Self { tables, last: CommitId::default(), buffer: None }
+        Self { tables, mark: Vec::new(), last: CommitId::default(), buffer: None }
     }
 
     /// An empty store in which a commit is durable only once it is flushed, as on a disk.
@@ -68,7 +69,8 @@ impl MemoryStore {
         for (_, batch) in (buffer.durable.0..kept.0).zip(&buffer.pending) {
             apply(&mut tables, batch.clone());
         }
-        Self { tables, last: CommitId::default(), buffer: None }.into_buffered()
+        let mark = self.mark.clone();
+        Self { tables, mark, last: CommitId::default(), buffer: None }.into_buffered()
     }
 
     fn into_buffered(mut self) -> Self {
@@ -129,6 +131,16 @@ impl Store for MemoryStore {
 
     fn durable(&self) -> CommitId {
         self.buffer.as_ref().map_or(self.last, |buffer| buffer.durable)
+    }
+
+    fn mark(&mut self, mark: &[u8]) -> Result<(), StoreError> {
+        self.mark.clear();
+        self.mark.extend_from_slice(mark);
+        Ok(())
+    }
+
+    fn marked(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(Some(self.mark.clone()).filter(|mark| !mark.is_empty()))
     }
 }
 

@@ -158,6 +158,19 @@ pub trait Store: Send {
 
     /// The newest commit that a crash cannot take back.
     fn durable(&self) -> CommitId;
+
+    /// Leaves a mark that outlives the process, though not a power cut, in place of the last one;
+    /// an empty one takes it away. No part of any batch, and cheap: it is called for each entry. A
+    /// store that keeps no marks cannot tell the next opening what killed the last one.
+    fn mark(&mut self, mark: &[u8]) -> Result<(), StoreError> {
+        let _ = mark;
+        Ok(())
+    }
+
+    /// The mark that the last process left, if any.
+    fn marked(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// Why a store could not do what was asked of it.

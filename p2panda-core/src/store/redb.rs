@@ -1,6 +1,7 @@
 //! The embedded default: a store in one redb file.
 
 mod file;
+mod mark;
 
 #[cfg(test)]
 mod faults;
@@ -15,6 +16,8 @@ use ::redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase as _,
     StorageBackend, TableDefinition, TableError,
 };
+
+use mark::MarkFile;
 
 use super::{Batch, CommitId, Entry, FORMAT, FORMAT_KEY, Store, StoreError, Table, Write};
 
@@ -56,6 +59,8 @@ pub struct RedbStore {
     database: Database,
     last: CommitId,
     durable: CommitId,
+    /// Beside the file; a store in another backend keeps no marks.
+    mark: Option<MarkFile>,
 }
 
 impl RedbStore {
@@ -63,13 +68,16 @@ impl RedbStore {
     ///
     /// A file that is empty or is no store is refused and left as it is. A crash while a store is
     /// created leaves nothing at `path`; beside it, files with `.new` and `.lock` appended to its
-    /// name may stay behind, which the next creation clears away.
+    /// name may stay behind, which the next creation clears away. `.trying` holds the
+    /// [mark](Store::mark).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         if !file::exists(path)? {
             file::create(path, |new| Self::with_file(new, path))?;
         }
-        Self::with_file(file::open(path)?, path)
+        let mut store = Self::with_file(file::open(path)?, path)?;
+        store.mark = Some(MarkFile::new(file::beside(path, ".trying")));
+        Ok(store)
     }
 
     fn with_file(file: std::fs::File, path: &Path) -> Result<Self, StoreError> {
@@ -95,6 +103,7 @@ impl RedbStore {
             database,
             last: CommitId::default(),
             durable: CommitId::default(),
+            mark: None,
         };
         if empty {
             set_up(&store.database).map_err(|error| refuse(&store.name, error))?;
@@ -189,6 +198,14 @@ impl Store for RedbStore {
 
     fn durable(&self) -> CommitId {
         self.durable
+    }
+
+    fn mark(&mut self, mark: &[u8]) -> Result<(), StoreError> {
+        self.mark.as_mut().map_or(Ok(()), |file| file.write(mark))
+    }
+
+    fn marked(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.mark.as_ref().map_or(Ok(None), MarkFile::read)
     }
 }
 

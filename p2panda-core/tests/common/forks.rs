@@ -60,9 +60,9 @@ pub fn titles(replica: &Replica, festival: FestivalId) -> Vec<String> {
 
 /// A user who signs whatever harms: payloads that mean nothing are enough.
 pub struct Liar {
-    identity: Identity,
+    pub identity: Identity,
     pub festival: FestivalId,
-    ticket: Festival,
+    pub ticket: Festival,
     pub descriptor: DocumentDescriptor,
 }
 

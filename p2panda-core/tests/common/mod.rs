@@ -1,6 +1,7 @@
 //! Replicas in memory, and what tests do with them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod counting;
 pub mod forks;
 
 use std::sync::{

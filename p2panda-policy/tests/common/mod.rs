@@ -11,12 +11,21 @@ use p2panda_core::{
     },
     view::{Arrivals, Fact, Position, ResourceFacts},
 };
-use p2panda_policy::{Act, Evaluation, Policies, Verdict, evaluate, steward};
+use p2panda_policy::{Act, Duty, Evaluation, Policies, Tokens, Verdict, evaluate, steward};
 
 pub(crate) const OLGA: u8 = 1;
 pub(crate) const RITA: u8 = 2;
 pub(crate) const TOM: u8 = 3;
 pub(crate) const EVE: u8 = 4;
+
+/// Voters.
+pub(crate) const VERA: u8 = 11;
+pub(crate) const VIC: u8 = 12;
+pub(crate) const VAL: u8 = 13;
+
+pub(crate) fn voters() -> [UserId; 3] {
+    [VERA, VIC, VAL].map(user)
+}
 
 pub(crate) fn user(number: u8) -> UserId {
     UserId::from_bytes([number; 32])
@@ -49,10 +58,19 @@ pub(crate) fn stage(capacity: i64, policy: &str) -> Resource {
     }
 }
 
+/// A stage of one unit with this policy.
+pub(crate) fn stage_by(policy: PolicySpec) -> Resource {
+    Resource { policy, ..stage(1, "manual") }
+}
+
 /// One run of writing: a user's device.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     pub(crate) user: u8,
+    /// Under which policy it decides.
+    pub(crate) policy: PolicySpec,
+    /// On which resource.
+    pub(crate) resource: EntityId,
     incarnation: Incarnation,
     length: u64,
     seen: BTreeMap<Incarnation, u64>,
@@ -61,7 +79,17 @@ pub(crate) struct Device {
 impl Device {
     pub(crate) fn new(user: u8, number: u8) -> Self {
         let incarnation = Incarnation::from_bytes([number; 8]);
-        Self { user, incarnation, length: 0, seen: BTreeMap::new() }
+        let (policy, resource) = (PolicySpec::new("manual"), named(OLGA, "stage"));
+        Self { user, policy, resource, incarnation, length: 0, seen: BTreeMap::new() }
+    }
+
+    /// One that votes under this policy.
+    pub(crate) fn under(policy: &PolicySpec, user: u8, number: u8) -> Self {
+        Self { policy: policy.clone(), ..Self::new(user, number) }
+    }
+
+    pub(crate) fn log(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// Learns what another device of the user wrote and had seen.
@@ -111,7 +139,7 @@ impl Device {
         answer: Answer,
         reason: &str,
     ) -> Fact {
-        let (request, policy) = (request.clone(), PolicySpec::new("manual").hash());
+        let (request, policy) = (request.clone(), self.policy.hash());
         let reason = reason.to_owned();
         self.write(Record::Decision(Decision { request, terms, policy, answer, reason }))
     }
@@ -125,13 +153,13 @@ impl Device {
     }
 
     pub(crate) fn release(&mut self, decisions: &[&Fact]) -> Fact {
-        let (resource, reason) = (named(OLGA, "stage"), String::new());
+        let (resource, reason) = (self.resource.clone(), String::new());
         let decisions = decisions.iter().map(|fact| fact.id.clone()).collect();
         self.write(Record::Release(Release { resource, decisions, reason }))
     }
 
     pub(crate) fn withdraw(&mut self, request: &Fact) -> Fact {
-        let (resource, reason) = (named(OLGA, "stage"), String::new());
+        let (resource, reason) = (self.resource.clone(), String::new());
         let request = request.id.clone();
         self.write(Record::Withdrawal(Withdrawal { resource, request, reason }))
     }
@@ -148,7 +176,12 @@ pub(crate) fn view<'a>(
 
 /// Evaluates, and checks that no more is promised than there is.
 pub(crate) fn judge(facts: &ResourceFacts) -> Evaluation {
-    let evaluation = evaluate(&Policies::default(), facts);
+    judge_with(facts, &Tokens::none())
+}
+
+/// As [`judge`], with tokens.
+pub(crate) fn judge_with(facts: &ResourceFacts, tokens: &Tokens) -> Evaluation {
+    let evaluation = evaluate(&Policies::default(), facts, tokens);
     if let Some(resource) = &facts.resource {
         assert_within_capacity(resource.capacity, facts, &evaluation);
     }
@@ -165,6 +198,7 @@ pub(crate) fn judge(facts: &ResourceFacts) -> Evaluation {
 
 /// Counts moment by moment, both what is held and what requests are told.
 fn assert_within_capacity(capacity: i64, facts: &ResourceFacts, evaluation: &Evaluation) {
+    let resource = facts.resource.as_ref().expect("a resource");
     let grants = evaluation.allocation.grants();
     let held: Vec<&Terms> = grants.iter().map(|grant| &grant.terms).collect();
     let confirmed = |id| matches!(evaluation.verdicts.get(id), Some(Verdict::Confirmed { .. }));
@@ -173,9 +207,11 @@ fn assert_within_capacity(capacity: i64, facts: &ResourceFacts, evaluation: &Eva
         _ => None,
     });
     for promised in [held, told.collect()] {
-        for moment in promised.iter().map(|terms| terms.span.starts) {
-            let now = |terms: &&&Terms| terms.span.starts <= moment && moment < terms.span.ends;
-            let units: i64 = promised.iter().filter(now).map(|terms| terms.units).sum();
+        let promised: Vec<(Span, i64)> =
+            promised.iter().map(|terms| (resource.occupied(&terms.span), terms.units)).collect();
+        for (Span { starts: moment, .. }, _) in &promised {
+            let now = |(span, _): &&(Span, i64)| span.starts <= *moment && *moment < span.ends;
+            let units: i64 = promised.iter().filter(now).map(|(_, units)| units).sum();
             assert!(units <= capacity, "{units} of {capacity} units are promised");
         }
     }
@@ -193,15 +229,26 @@ pub(crate) fn run_steward(
     arrivals: &Arrivals,
     previous_run: Option<Instant>,
 ) -> Vec<Act> {
-    let acts = steward(&Policies::default(), user(OLGA), facts, arrivals, previous_run);
-    for act in acts.clone() {
-        let record = match act {
-            Act::Release(release) => Record::Release(release),
-            Act::Decide(decision) => Record::Decision(decision),
-        };
-        facts.records.push(device.write(record));
-    }
+    let acts = steward(&Policies::default(), facts, &Tokens::none(), &duty(arrivals, previous_run));
+    acts.iter().for_each(|act| write(facts, device, act));
     acts
+}
+
+pub(crate) fn duty(arrivals: &Arrivals, previous_run: Option<Instant>) -> Duty<'_> {
+    Duty { me: user(OLGA), arrivals, previous_run, now: at(0), seed: None }
+}
+
+/// Writes what a steward says with a device.
+pub(crate) fn write(facts: &mut ResourceFacts, device: &mut Device, act: &Act) {
+    let record = match act.clone() {
+        Act::Release(release) => Record::Release(release),
+        Act::Decide(decision) => Record::Decision(decision),
+        Act::Draw(draw) => {
+            facts.resource.as_mut().expect("a resource").draw = Some(draw);
+            return;
+        }
+    };
+    facts.records.push(device.write(record));
 }
 
 pub(crate) fn arrivals<'a>(numbers: impl IntoIterator<Item = (&'a Fact, u64)>) -> Arrivals {

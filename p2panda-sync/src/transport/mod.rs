@@ -1,17 +1,37 @@
 //! What carries frames between two nodes.
 
+#[cfg(feature = "tokio")]
+mod clock;
+#[cfg(feature = "lan")]
+mod lan;
 mod memory;
+#[cfg(feature = "noise")]
+mod noise;
+#[cfg(all(feature = "noise", feature = "tokio"))]
+mod stream;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::io;
 
 use bytes::Bytes;
 use futures::{Sink, Stream};
 
+#[cfg(feature = "tokio")]
+pub use clock::TokioClock;
+#[cfg(feature = "lan")]
+pub use lan::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use memory::{MemoryTransport, memory};
+#[cfg(feature = "noise")]
+pub use noise::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
+#[cfg(all(feature = "noise", feature = "tokio"))]
+pub use stream::{ByteStream, NoiseTcp};
 #[cfg(feature = "tcp")]
-pub use tcp::{TcpTransport, TokioClock};
+pub use tcp::TcpTransport;
+#[cfg(feature = "websocket")]
+pub use websocket::{NoiseWebSocket, WebSocket};
 
 /// A stream and a sink of whole frames, in order, each at most [`MAX_FRAME`](crate::MAX_FRAME) bytes.
 ///

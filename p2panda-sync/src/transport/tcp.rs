@@ -2,17 +2,21 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{Sink, SinkExt as _, Stream, StreamExt as _, future::BoxFuture};
+use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
-use crate::{MAX_FRAME, node::Clock};
+use crate::MAX_FRAME;
 
-/// Frames over TCP, each behind its length in four bytes. Neither encrypted nor authenticated.
+/// Frames over TCP, each behind its length in four bytes: neither encrypted nor authenticated.
+///
+/// This is for tests and measurements alone, where the link itself should add nothing. Everybody on
+/// the way reads and changes what it carries, and can take the place of the peer. Devices meet over
+/// `NoiseTcp`, with the features `noise` and `tokio`.
 #[derive(Debug)]
 pub struct TcpTransport(Framed<TcpStream, LengthDelimitedCodec>);
 
@@ -63,25 +67,5 @@ impl Sink<Bytes> for TcpTransport {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::<Bytes>::poll_close(Pin::new(&mut self.0), cx)
-    }
-}
-
-/// Tokio's timer. Its futures run on a tokio runtime with the time driver enabled.
-#[derive(Clone, Copy, Debug)]
-pub struct TokioClock(Instant);
-
-impl Default for TokioClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for TokioClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -1,11 +1,11 @@
-//! `panda decide`
+//! `panda decide` and `panda vote`
 
 use anyhow::{Result, bail};
 use p2panda_core::{
-    EntityId, FestivalId,
-    schema::{Answer, Decision, Record, Release},
+    EntityId, FestivalId, LocalId,
+    schema::{Answer, Decision, Record, Release, Resource, Terms},
 };
-use p2panda_policy::{Standing, Verdict};
+use p2panda_policy::{Allocation, Policies, Standing, Verdict};
 use serde_json::json;
 
 use crate::{
@@ -15,19 +15,41 @@ use crate::{
     judge::{Asked, Judgement},
 };
 
-pub(super) fn run(app: &mut App, command: &DecideCommand) -> Result<()> {
+/// In which role somebody answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum As {
+    /// The resource is theirs.
+    Owner,
+    /// The resource's policy asks them.
+    Voter,
+}
+
+pub(super) fn run(app: &mut App, command: &DecideCommand, role: As) -> Result<()> {
     let (DecideCommand::Confirm(args) | DecideCommand::Deny(args) | DecideCommand::Release(args)) =
         command;
     app.device.check_may_decide()?;
     let festival = app.festival()?;
     let judgement = Judgement::of(app.view(festival))?;
     let asked = ids::request(&judgement, &args.request)?;
-    if asked.resource.facts.owner != app.user() {
-        bail!("\"{}\" belongs to somebody else, who decides about it", asked.resource.title());
+    let facts = &asked.resource.facts;
+    let owns = facts.owner == app.user();
+    match role {
+        As::Owner if !owns => {
+            bail!("\"{}\" belongs to somebody else, who decides about it", asked.title())
+        }
+        As::Voter if owns => bail!("\"{}\" is yours: `panda decide` decides", asked.title()),
+        As::Voter => {
+            let policy = facts.resource.as_ref().map(|resource| &resource.policy);
+            let asks = |spec| Policies::default().asks(spec, facts.owner, &app.user());
+            if !policy.is_some_and(asks) {
+                bail!("the policy of \"{}\" does not ask you", asked.title());
+            }
+        }
+        As::Owner => {}
     }
     match command {
-        DecideCommand::Confirm(_) => answer(app, festival, asked, args, Answer::Confirm),
-        DecideCommand::Deny(_) => answer(app, festival, asked, args, Answer::Deny),
+        DecideCommand::Confirm(_) => answer(app, festival, asked, args, Answer::Confirm, role),
+        DecideCommand::Deny(_) => answer(app, festival, asked, args, Answer::Deny, role),
         DecideCommand::Release(_) => release(app, festival, asked, args),
     }
 }
@@ -38,16 +60,12 @@ fn answer(
     asked: Asked<'_>,
     args: &DecideArgs,
     answer: Answer,
+    role: As,
 ) -> Result<()> {
     let Some(resource) = &asked.resource.facts.resource else {
         bail!("the resource is gone or cannot be read, so nothing can be decided about it");
     };
     match (asked.verdict, answer) {
-        (Verdict::Confirmed { .. }, Answer::Confirm) => bail!("this request is confirmed already"),
-        (Verdict::Confirmed { .. }, Answer::Deny) => {
-            bail!("this request is confirmed; take that back with `panda decide release` first")
-        }
-        (Verdict::Denied { .. }, Answer::Deny) => bail!("this request is denied already"),
         (Verdict::Withdrawn { .. } | Verdict::Invalid { .. }, _) => {
             bail!("this request cannot be answered. {}", asked.verdict.explanation())
         }
@@ -58,21 +76,66 @@ fn answer(
         }
         _ => {}
     }
+    let me = app.user();
+    let terms = &asked.request.terms;
+    let mine = Some(&asked.resource.evaluation.allocation).filter(|_| role == As::Owner);
+    if let Some(own) = mine.or_else(|| asked.resource.evaluation.votes.of(&me)) {
+        let confirmed = own.grant(&asked.fact.id, terms).is_some();
+        match answer {
+            Answer::Confirm if confirmed => bail!("this request is confirmed already, by you"),
+            Answer::Deny if confirmed => {
+                bail!("you confirmed this request; take that back with `release` first")
+            }
+            Answer::Confirm if !has_room(resource, own, terms) => bail!(
+                "you promised other requests that do not fit beside this one; release them first"
+            ),
+            _ => {}
+        }
+    }
     let decision = Decision {
         request: asked.fact.id.clone(),
-        terms: asked.request.terms.clone(),
+        terms: terms.clone(),
         policy: resource.policy.hash(),
         answer,
         reason: args.reason.clone(),
     };
+    let name = LocalId::of_record(&Record::Decision(decision.clone()).to_bytes());
+    let known = |fact: &p2panda_core::view::Fact| fact.id.local == name && fact.author == me;
+    if asked.resource.facts.records.iter().any(known) {
+        bail!(
+            "you gave this answer before; if you took it back, say with --reason why you give it again"
+        );
+    }
     let request = asked.fact.id.clone();
     let id = app.edit(festival, |edit| Ok(edit.decide(decision)?))?;
     tell(app, festival, &json!({"decision": id, "request": request}), &request)
 }
 
+/// Whether own promises leave room for these terms at every moment.
+fn has_room(resource: &Resource, own: &Allocation, terms: &Terms) -> bool {
+    let wanted = resource.occupied(&terms.span);
+    let held: Vec<_> = own
+        .grants()
+        .iter()
+        .map(|grant| (resource.occupied(&grant.terms.span), grant.terms.units))
+        .filter(|(span, _)| span.overlaps(&wanted))
+        .collect();
+    let moments = held.iter().map(|(span, _)| span.starts.max(wanted.starts));
+    moments.into_iter().all(|moment| {
+        let now = held.iter().filter(|(span, _)| span.starts <= moment && moment < span.ends);
+        let used = now.fold(terms.units, |sum, (_, units)| sum.saturating_add(*units));
+        used <= resource.capacity
+    })
+}
+
 fn release(app: &mut App, festival: FestivalId, asked: Asked<'_>, args: &DecideArgs) -> Result<()> {
     let me = app.user();
-    let allocation = &asked.resource.evaluation.allocation;
+    let evaluation = &asked.resource.evaluation;
+    let own = if asked.resource.facts.owner == me {
+        Some(&evaluation.allocation)
+    } else {
+        evaluation.votes.of(&me)
+    };
     let decisions: Vec<EntityId> = asked
         .resource
         .facts
@@ -82,7 +145,7 @@ fn release(app: &mut App, festival: FestivalId, asked: Asked<'_>, args: &DecideA
             Record::Decision(decision) => fact.author == me && decision.request == asked.fact.id,
             _ => false,
         })
-        .filter(|fact| allocation.standing(&fact.id) != Some(&Standing::Released))
+        .filter(|fact| own.and_then(|own| own.standing(&fact.id)) != Some(&Standing::Released))
         .map(|fact| fact.id.clone())
         .collect();
     if decisions.is_empty() {

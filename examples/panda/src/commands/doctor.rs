@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, Names, short},
-    output::count,
+    output::{count, plain},
 };
 
 pub(super) fn run(app: &App) -> Result<()> {
     let replica = &app.device.replica;
-    let (mut stopped, mut forks) = (Vec::new(), Vec::new());
+    let (mut stopped, mut forks, mut malformed) = (Vec::new(), Vec::new(), Vec::new());
     let mut lines = Vec::new();
     if !replica.may_decide() {
         lines.push(
@@ -35,6 +35,11 @@ pub(super) fn run(app: &App) -> Result<()> {
             lines.push(describe(&fork, &names.of_user(&fork.author), app.user()));
             forks.push(fork_json(&id.to_string(), &fork));
         }
+        for (entity, why) in app.view(id).malformed()? {
+            let why = plain(&why.to_string());
+            lines.push(format!("{entity}: {why}."));
+            malformed.push(json!({"festival": id, "id": entity, "why": why}));
+        }
     }
     let blocked = replica.blocked()?;
     lines.extend(blocked.iter().map(|user| format!("{user} is blocked here.")));
@@ -42,10 +47,15 @@ pub(super) fn run(app: &App) -> Result<()> {
         "may_decide": replica.may_decide(),
         "stopped": stopped,
         "forks": forks,
+        "malformed": malformed,
         "blocked": blocked,
     });
     app.out.answer(&answer, || {
-        if lines.is_empty() { "All that is held here counts.".to_owned() } else { lines.join("\n") }
+        if lines.is_empty() {
+            "All that is held here counts and shows.".to_owned()
+        } else {
+            lines.join("\n")
+        }
     })
 }
 
@@ -75,13 +85,13 @@ fn why_json(why: Stopped) -> Value {
 }
 
 fn describe(fork: &Fork, author: &str, user: UserId) -> String {
-    let entries: usize = fork.branches.iter().map(|branch| branch.payloads.len()).sum();
+    let entries: u64 = fork.branches.iter().map(|branch| branch.entries).sum();
     let mut text = format!(
         "Log {} of {author}: two versions were signed with its key. It counts up to entry {}; {} \
          behind that stand aside.",
         name(&fork.log),
         fork.at.length,
-        count(entries, "change"),
+        count(usize::try_from(entries).unwrap_or(usize::MAX), "change"),
     );
     if fork.author == user && entries > 0 {
         let branches = fork.branches.iter().map(|branch| short(branch.end.chain));
@@ -99,8 +109,7 @@ fn log_json(log: &LogId) -> Value {
 }
 
 fn fork_json(festival: &str, fork: &Fork) -> Value {
-    let branch =
-        |branch: &CutBranch| json!({"end": branch.end.chain, "entries": branch.payloads.len()});
+    let branch = |branch: &CutBranch| json!({"end": branch.end.chain, "entries": branch.entries});
     json!({
         "festival": festival,
         "log": log_json(&fork.log),

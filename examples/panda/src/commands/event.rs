@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow, bail};
 use p2panda_core::{
-    EntityId, FestivalId,
+    EditError, EntityId, FestivalId, UserId,
     schema::{Event, Instant, Request, Span, Terms},
     view::View,
 };
@@ -24,7 +24,16 @@ pub(super) fn run(app: &mut App, command: &EventCommand) -> Result<()> {
         EventCommand::Add { title, when, texts, requests } => {
             add(app, title, when, texts, requests)
         }
-        EventCommand::Edit { event, title, when, texts, cancel, revive } => {
+        EventCommand::Edit {
+            event,
+            title,
+            when,
+            texts,
+            cancel,
+            revive,
+            add_editor,
+            remove_editor,
+        } => {
             let festival = app.festival()?;
             let (id, mut event) = ids::event(app.view(festival), event)?;
             if let Some(title) = title {
@@ -33,6 +42,7 @@ pub(super) fn run(app: &mut App, command: &EventCommand) -> Result<()> {
             if *cancel || *revive {
                 event.cancelled = *cancel;
             }
+            set_editors(app, festival, &id, &mut event, add_editor, remove_editor)?;
             edit(app, festival, &id, event, when, texts)
         }
         EventCommand::List => list(app),
@@ -81,18 +91,18 @@ fn edit(
     when: &When,
     texts: &Texts,
 ) -> Result<()> {
-    let view = app.view(festival);
-    let descriptor = view.descriptor(&id.document)?.filter(|own| own.user == app.user());
-    let descriptor = descriptor.ok_or_else(|| {
-        anyhow!(
-            "\"{}\" belongs to somebody else: only its owner can change it",
-            plain(&event.title)
-        )
-    })?;
     set_times(app, festival, &mut event, when)?;
     set_texts(&mut event, texts);
     check(&event)?;
-    app.edit(festival, |edit| Ok(edit.label(&descriptor.label).put(&id.local, &event)?))?;
+    app.edit(festival, |edit| Ok(edit.update(id, &event)?)).map_err(|error| {
+        match error.downcast_ref() {
+            Some(EditError::NotYours(_)) => anyhow!(
+                "\"{}\" belongs to somebody else: only its owner and its editors can change it",
+                plain(&event.title)
+            ),
+            _ => error,
+        }
+    })?;
 
     let judgement = Judgement::of(app.view(festival))?;
     let stale: Vec<&EntityId> = judgement
@@ -113,6 +123,32 @@ fn edit(
     app.out.answer(&json!({"event": id, "stale_requests": stale}), || {
         format!("Changed \"{}\".", plain(&event.title))
     })
+}
+
+/// Says who may change the event besides its owner.
+fn set_editors(
+    app: &mut App,
+    festival: FestivalId,
+    id: &EntityId,
+    event: &mut Event,
+    add: &[UserId],
+    remove: &[UserId],
+) -> Result<()> {
+    if add.is_empty() && remove.is_empty() {
+        return Ok(());
+    }
+    app.edit(festival, |edit| {
+        for user in add {
+            edit.add_editor(id, user)?;
+        }
+        for user in remove {
+            edit.remove_editor(id, user, true)?;
+        }
+        Ok(())
+    })?;
+    event.editors.extend(add);
+    event.editors.retain(|user| !remove.contains(user));
+    Ok(())
 }
 
 fn set_times(app: &App, festival: FestivalId, event: &mut Event, when: &When) -> Result<()> {

@@ -9,6 +9,7 @@ use interchange::{
 };
 use serde_json::json;
 
+use super::archive;
 use crate::{
     app::App,
     cli::{ExportArgs, ImportArgs},
@@ -23,6 +24,9 @@ const MAX_FILE: u64 = 64 * 1024 * 1024 + 1;
 const SHOWN: usize = 10;
 
 pub(super) fn import(app: &mut App, args: &ImportArgs) -> Result<()> {
+    if archive::is_one(&args.file)? {
+        return archive::import(app, &args.file);
+    }
     let festival = app.festival()?;
     let (schedule, mut skipped) = read(&args.file, args.zone.clone())?;
     let bar = app.out.progress("importing");
@@ -93,6 +97,9 @@ pub(crate) fn read(path: &Path, zone: Option<String>) -> Result<(Schedule, Vec<S
 }
 
 pub(super) fn export(app: &App, args: &ExportArgs) -> Result<()> {
+    if args.archive {
+        return archive::export(app, &args.file);
+    }
     let schedule = interchange::export(&app.view(app.festival()?))?;
     let bytes = frab::write(&schedule);
     if args.file.as_os_str() == "-" {

@@ -1,9 +1,11 @@
 //! One file a group of commands.
 
+mod archive;
 mod block;
 mod decide;
 mod doctor;
 pub(crate) mod event;
+mod explain;
 mod festival;
 pub(crate) mod fingerprint;
 mod fork;
@@ -12,7 +14,9 @@ mod request;
 mod resource;
 pub(crate) mod schedule;
 pub(crate) mod steward;
+pub(crate) mod sync;
 pub(crate) mod transfer;
+mod waiting;
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -48,7 +52,10 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Resource(command) => resource::run(app, command),
         Command::Event(command) => event::run(app, command),
         Command::Request(command) => request::run(app, command),
-        Command::Decide(command) => decide::run(app, command),
+        Command::Decide(command) => decide::run(app, command, decide::As::Owner),
+        Command::Vote(command) => decide::run(app, command, decide::As::Voter),
+        Command::Explain { request } => explain::run(app, request),
+        Command::Waiting { event } => waiting::run(app, event.as_deref()),
         Command::Steward(_) => steward::once(app),
         Command::Schedule(args) => schedule::run(app, args),
         Command::Import(args) => import::import(app, args),

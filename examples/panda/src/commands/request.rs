@@ -143,7 +143,7 @@ fn list(app: &App, event: Option<&str>, resource: Option<&str>, mine: bool) -> R
             crate::app::short(asked.fact.id.local.as_str().trim_start_matches('#')),
             super::schedule::coloured(asked.verdict.name()),
             time::span_for_people(terms.span.starts, terms.span.ends, &zone),
-            format!("{} for {title}", asked.resource.title()),
+            format!("{} for {title}", asked.title()),
             format!("by {}", names.of_user(&asked.fact.author)),
             asked.verdict.explanation(),
         ]);
@@ -152,8 +152,5 @@ fn list(app: &App, event: Option<&str>, resource: Option<&str>, mine: bool) -> R
 }
 
 fn waits_for(asked: &Asked<'_>, me: &p2panda_core::UserId) -> bool {
-    match asked.verdict {
-        Verdict::Requested { from, .. } | Verdict::Tentative { from } => from.contains(me),
-        _ => false,
-    }
+    asked.verdict.waits_for().contains(me)
 }

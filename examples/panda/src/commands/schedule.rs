@@ -18,7 +18,7 @@ use crate::{
     app::App,
     cli::ScheduleArgs,
     ids,
-    judge::Judgement,
+    judge::{Judgement, hosts},
     output::{Table, plain},
     time,
 };
@@ -81,29 +81,30 @@ pub(crate) fn entries(view: View<'_>) -> Result<Vec<Entry>> {
     let judgement = Judgement::of(view)?;
     let mut entries = Vec::new();
     let mut zones: HashMap<String, TimeZone> = HashMap::new();
-    let mut hosts = HashMap::new();
+    let mut owners = HashMap::new();
     for (id, event) in view.schedule(None)? {
         let Some(span) = span_of(&event) else { continue };
         let zone =
             zones.entry(event.zone.clone()).or_insert_with(|| time::zone_or_utc(&event.zone));
-        let host = match hosts.get(&id.document) {
+        let host = match owners.get(&id.document) {
             Some(host) => *host,
             None => {
                 let host = view.author(&id.document)?;
-                hosts.insert(id.document, host);
+                owners.insert(id.document, host);
                 host
             }
         };
+        let by = hosts(&event, host);
         let mut places = Vec::new();
         let mut resources = BTreeSet::new();
         for asked in judgement.of_event(&id) {
-            let ours = Some(asked.fact.author) == host && !asked.is_withdrawn();
+            let ours = by.contains(&asked.fact.author) && !asked.is_withdrawn();
             if ours && resources.insert(asked.request.terms.resource.clone()) {
-                places.push(asked.resource.title());
+                places.push(asked.title());
             }
         }
         let zone = zone.clone();
-        let confirmation = judgement.confirmation(&id, host);
+        let confirmation = judgement.confirmation(&id, &by);
         let conflicts = judgement.conflicts(&id);
         entries.push(Entry { id, event, span, zone, places, resources, confirmation, conflicts });
     }

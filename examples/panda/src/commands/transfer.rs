@@ -1,41 +1,47 @@
-//! `panda serve`, `panda sync` and the steward that goes on: what runs while others are connected.
+//! `panda serve` and the steward that goes on: what runs while others are connected.
 
-use std::{io, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use futures::StreamExt as _;
 use p2panda_core::Replica;
-use p2panda_sync::{
-    Fault, Node, PeerFault, Role, Stats, SyncError, SyncEvent, TcpTransport, TokioClock,
-};
+use p2panda_sync::{Announcement, LinkKey, Node, Role, Stats, SyncError, SyncEvent, TokioClock};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::steward::describe;
 use crate::{
     app::App,
-    cli::{ServeArgs, SyncArgs},
+    cli::ServeArgs,
     home::{self, Device, check_may_decide},
-    output::{Output, count, grouped},
+    links::{Caller, Listeners},
+    output::{Output, grouped},
     stewarding::{Signed, Steward},
 };
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How often a steward looks whether the time of a draw has come.
+const LOOK: Duration = Duration::from_secs(15);
 /// Peers served at once; more have to wait until one has gone.
 const LINKS: usize = 64;
 
 /// Lets others sync with this home until it is told to stop.
 pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
+    let home = app.device.home.clone();
     with_node(app, async |node, steward, out| {
+        let key = home.link_key()?;
         // From here on a signal ends it cleanly.
         let mut stop = Box::pin(stopped()?);
-        let listener = TcpListener::bind(&args.listen).await.with_context(|| {
-            format!("cannot listen on {}; take another --listen ADDRESS:PORT", args.listen)
-        })?;
-        let address = listener.local_addr().context("the address cannot be told")?;
-        out.answer(&json!({"listening": address.to_string()}), || {
-            format!("Listening on {address}; others meet you with `panda sync {address}`.")
+        let listeners = Listeners::bind(args).await?;
+        let (address, websocket) = listeners.addresses()?;
+        let mut answer = json!({"listening": address.to_string()});
+        if let Some(websocket) = websocket {
+            answer["websocket"] = json!(websocket.to_string());
+        }
+        // Until the end of this function.
+        let _announced = if args.no_lan { None } else { announce(address, out) };
+        out.answer(&answer, || {
+            let others = websocket.map_or_else(String::new, |it| format!(" or ws://{it}"));
+            format!("Listening on {address}; others meet you with `panda sync {address}`{others}.")
         })?;
         let mut changes = node.changes();
         if args.steward && node.with(|replica| replica.may_decide()) {
@@ -47,17 +53,12 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
             );
         }
         let mut links = JoinSet::new();
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                accepted = listener.accept(), if links.len() < LINKS => match accepted {
-                    Ok((stream, peer)) => {
-                        let name = peer.to_string();
-                        match TcpTransport::new(stream) {
-                            Ok(transport) => drop(links.spawn(link(node.clone(), transport, name, out))),
-                            Err(error) => out.note(format_args!("{name}: {error}")),
-                        }
-                    }
+                accepted = listeners.accept(), if links.len() < LINKS => match accepted {
+                    Ok(caller) => drop(links.spawn(link(node.clone(), caller, key.clone(), out))),
                     Err(error) => {
                         out.note(format_args!("a connection was not accepted: {error}"));
                         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -69,13 +70,33 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
                         decide(&node, steward, out);
                     }
                 }
+                _ = look.tick(), if args.steward => {
+                    if node.with(|replica| replica.may_decide()) {
+                        decide(&node, steward, out);
+                    }
+                }
             }
         }
     })
 }
 
+/// Tells the local network where this home is served. Where it cannot be told, peers still connect
+/// to the address.
+fn announce(address: SocketAddr, out: Output) -> Option<Announcement> {
+    let announced = home::rng()
+        .and_then(|mut rng| Announcement::new(address, &mut rng).map_err(anyhow::Error::from));
+    announced
+        .inspect_err(|error| out.note(format_args!("not announced in the local network: {error}")))
+        .ok()
+}
+
 /// One peer that came, for as long as it stays.
-async fn link(node: Node, transport: TcpTransport, peer: String, out: Output) {
+async fn link(node: Node, caller: Caller, key: LinkKey, out: Output) {
+    let peer = caller.address;
+    let link = match caller.link(&key).await {
+        Ok(link) => link,
+        Err(error) => return out.note(format_args!("{peer}: {error}")),
+    };
     let here = node.clone();
     let report = |event| match event {
         SyncEvent::CaughtUp { stats } => {
@@ -91,48 +112,10 @@ async fn link(node: Node, transport: TcpTransport, peer: String, out: Output) {
         }
         _ => {}
     };
-    match node.run(transport, Role::Accept, report).await {
+    match node.run(link, Role::Accept, report).await {
         Ok(_) | Err(SyncError::Interrupted) => {}
         Err(error) => out.note(format_args!("{peer}: {error}")),
     }
-}
-
-/// Exchanges everything with a peer, once.
-pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
-    if app.device.replica.festivals()?.is_empty() {
-        app.device.close()?;
-        bail!("you take part in no festival; join one first with `panda festival join TICKET`");
-    }
-    with_node(app, async |node, _, out| {
-        let address = &args.address;
-        let transport = match TcpTransport::connect(address, CONNECT).await {
-            Ok(transport) => transport,
-            Err(error) => return Err(no_connection(error, address)),
-        };
-        let bar = out.progress("receiving");
-        let stats = node
-            .run(transport, Role::Sync, |event| {
-                if let SyncEvent::Received { entries, .. } = event {
-                    bar.inc_length(entries);
-                    bar.inc(entries);
-                }
-            })
-            .await;
-        bar.finish_and_clear();
-        let stats = stats.map_err(|error| explain(error, address))?;
-        node.with(Replica::allow_decisions)?;
-        let forked = stats.logs_cut + stats.logs_parted;
-        if forked > 0 {
-            out.note(format_args!(
-                "{}: their author's key signed two versions of each; `panda doctor` says more",
-                count(usize::try_from(forked).unwrap_or(usize::MAX), "log")
-            ));
-        }
-        out.answer(&stats_json(&stats), || {
-            let trips = usize::try_from(stats.round_trips).unwrap_or(usize::MAX);
-            format!("{}, in {}.", moved(&stats), count(trips, "round trip"))
-        })
-    })
 }
 
 /// Decides until it is told to stop. The home is its own meanwhile.
@@ -144,7 +127,12 @@ pub(crate) fn steward(app: App) -> Result<()> {
         decide(&node, steward, out);
         out.note("The steward waits. While it runs alone nothing arrives: `panda serve --steward` does both.");
         let watch = async {
-            while changes.next().await.is_some() {
+            let mut look = tokio::time::interval(LOOK);
+            loop {
+                tokio::select! {
+                    changed = changes.next() => if changed.is_none() { return },
+                    _ = look.tick() => {}
+                }
                 decide(&node, steward, out);
             }
         };
@@ -163,7 +151,7 @@ fn decide(node: &Node, steward: &mut Steward, out: Output) {
 }
 
 /// Runs on a node of the open home, and closes the home cleanly in every case.
-fn with_node(
+pub(super) fn with_node(
     app: App,
     run: impl AsyncFnOnce(Node, &mut Steward, Output) -> Result<()>,
 ) -> Result<()> {
@@ -202,7 +190,7 @@ fn stopped() -> Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
-fn stats_json(stats: &Stats) -> Value {
+pub(super) fn stats_json(stats: &Stats) -> Value {
     json!({
         "round_trips": stats.round_trips,
         "bytes_sent": stats.bytes_sent,
@@ -212,7 +200,7 @@ fn stats_json(stats: &Stats) -> Value {
     })
 }
 
-fn moved(stats: &Stats) -> String {
+pub(super) fn moved(stats: &Stats) -> String {
     if stats.segments_sent == 0 && stats.segments_received == 0 {
         let bytes = grouped(stats.bytes_sent + stats.bytes_received);
         return format!("Nothing new on either side ({bytes} bytes)");
@@ -226,51 +214,4 @@ fn moved(stats: &Stats) -> String {
         grouped(stats.entries_received),
         grouped(stats.bytes_received),
     )
-}
-
-fn no_connection(error: io::Error, address: &str) -> anyhow::Error {
-    use io::ErrorKind::{ConnectionRefused, InvalidInput, TimedOut};
-    let advice = match error.kind() {
-        InvalidInput => {
-            format!("{address:?} is no address; write HOST:PORT, as in 192.168.1.7:7420")
-        }
-        ConnectionRefused => {
-            format!("nobody serves at {address}; there, run `panda serve --listen ADDRESS:PORT`")
-        }
-        TimedOut => format!(
-            "{address} does not answer within {} seconds; see that it is right, and that both \
-             devices are on one network",
-            CONNECT.as_secs()
-        ),
-        _ => format!("{address} cannot be reached"),
-    };
-    anyhow!(error).context(advice)
-}
-
-fn explain(error: SyncError, address: &str) -> anyhow::Error {
-    let advice = match &error {
-        SyncError::Peer(
-            PeerFault::TooLarge { .. } | PeerFault::Message(_) | PeerFault::Unexpected(_),
-        ) => {
-            format!("{address} does not speak as a panda does; is another program behind it?")
-        }
-        SyncError::NoFestivalInCommon => format!(
-            "{address} takes part in none of your festivals; one of you has to join with the \
-             other's ticket (`panda festival ticket`)"
-        ),
-        SyncError::Interrupted => format!(
-            "{address} closed before everything was exchanged. If a panda serves there, sync \
-             again: it goes on where it was"
-        ),
-        SyncError::Stalled { .. } => {
-            format!(
-                "{address} has stopped answering. Is it a panda? What was received is stored; try again"
-            )
-        }
-        SyncError::Busy { .. } => format!("{address} serves others; what was received is stored"),
-        SyncError::Version { .. } => format!("{address} has another version of panda"),
-        _ if error.fault() == Fault::Own => "the exchange failed on this side".to_owned(),
-        _ => format!("the exchange with {address} failed; what was received is stored"),
-    };
-    anyhow!(error).context(advice)
 }

@@ -7,7 +7,7 @@ use p2panda_core::{
     Edit, Festival, FestivalId, Replica,
     schema::{Instant, Profile},
 };
-use p2panda_sync::{Node, Role, Stats, TcpTransport, TokioClock};
+use p2panda_sync::{LinkKey, Node, NoiseTcp, Role, Stats, TokioClock};
 use rand_chacha::ChaCha20Rng;
 use tokio::net::TcpListener;
 
@@ -19,6 +19,7 @@ use crate::{
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) node: Node,
+    link_key: LinkKey,
     rng: ChaCha20Rng,
     steward: Steward,
 }
@@ -39,7 +40,8 @@ impl Peer {
         let home = Home::locate(Some(folder.join(name.to_lowercase())))?;
         let (Device { home, replica, rng }, _) = home.init()?;
         let node = Node::new(replica, TokioClock::default(), home::rng()?);
-        Ok(Self { name, node, rng, steward: Steward::new(home, home::rng()?) })
+        let link_key = home.link_key()?;
+        Ok(Self { name, node, link_key, rng, steward: Steward::new(home, home::rng()?) })
     }
 
     pub(super) fn with<T>(&mut self, act: impl FnOnce(&mut Replica, &mut ChaCha20Rng) -> T) -> T {
@@ -77,21 +79,20 @@ impl Peer {
     }
 }
 
-/// Two peers meet over TCP: one listens, the other calls.
+/// Two peers meet over TCP, encrypted: one listens, the other calls.
 pub(super) async fn meet(caller: &Peer, listener: &Peer) -> Result<Meeting> {
     let between = format!("{} ⇄ {}", caller.name, listener.name);
     let failed = || format!("the meeting {between} failed");
     let socket = TcpListener::bind("127.0.0.1:0").await.with_context(failed)?;
     let address = socket.local_addr().with_context(failed)?;
     let calls = async {
-        let within = std::time::Duration::from_secs(5);
-        let transport = TcpTransport::connect(address, within).await.with_context(failed)?;
-        caller.node.run(transport, Role::Sync, |_| ()).await.with_context(failed)
+        let link = NoiseTcp::connect(address, &caller.link_key, &mut home::rng()?).await;
+        caller.node.run(link.with_context(failed)?, Role::Sync, |_| ()).await.with_context(failed)
     };
     let listens = async {
         let (stream, _) = socket.accept().await.with_context(failed)?;
-        let transport = TcpTransport::new(stream).with_context(failed)?;
-        listener.node.accept(transport).await.with_context(failed)
+        let link = NoiseTcp::accept(stream, &listener.link_key, &mut home::rng()?).await;
+        listener.node.accept(link.with_context(failed)?).await.with_context(failed)
     };
     let (theirs, ours): (Stats, Stats) = tokio::try_join!(calls, listens)?;
     Ok(Meeting {

@@ -122,10 +122,17 @@ impl Home {
 pub(crate) struct Served {
     child: Child,
     pub(crate) address: String,
+    /// Its URL, where it was asked to listen for WebSocket.
+    pub(crate) websocket: Option<String>,
 }
 
 impl Served {
     pub(crate) fn start(home: &Home, args: &[&str]) -> Self {
+        Self::announced(home, &[&["--no-lan"], args].concat())
+    }
+
+    /// The same, told to the local network if the arguments do not say otherwise.
+    pub(crate) fn announced(home: &Home, args: &[&str]) -> Self {
         let args = [&["serve", "--listen", "127.0.0.1:0", "--json"], args].concat();
         let mut child =
             home.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -137,9 +144,11 @@ impl Served {
             panic!("panda serve said nothing: {message}");
         }
         let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(keys(&value), ["listening"]);
+        let websocket = value["websocket"].as_str().map(|address| format!("ws://{address}"));
+        let expected = [&["listening"][..], &["websocket"]].concat();
+        assert_eq!(keys(&value), expected[..1 + usize::from(websocket.is_some())]);
         let address = value["listening"].as_str().unwrap().to_owned();
-        Self { child, address }
+        Self { child, address, websocket }
     }
 
     /// Asks it to end, as a service manager does, and waits until it has.

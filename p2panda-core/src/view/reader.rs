@@ -1,0 +1,190 @@
+//! Reads rows as they are stored, with what a batch has written and not yet committed.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    codec,
+    id::{DocumentId, EntityId, FestivalId, UserId},
+    log::DocumentDescriptor,
+    replica::damaged,
+    schema::{Fields, Value},
+    store::{Entry, Store, StoreError, Table, prefix_end},
+    view::keys::{path_key, push_name, read_names, row_key},
+};
+
+/// What a batch has written: by table and key, `None` where it deletes.
+pub(super) type Pending = BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>;
+
+static NOTHING: Pending = Pending::new();
+
+/// Reads the rows of one festival.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    store: &'a dyn Store,
+    pending: &'a Pending,
+    pub(super) festival: FestivalId,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn stored(store: &'a dyn Store, festival: FestivalId) -> Self {
+        Self { store, pending: &NOTHING, festival }
+    }
+
+    pub(super) const fn with(
+        store: &'a dyn Store,
+        pending: &'a Pending,
+        festival: FestivalId,
+    ) -> Self {
+        Self { store, pending, festival }
+    }
+
+    pub(super) fn get(&self, table: Table, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.pending.is_empty() {
+            return self.store.get(table, &key);
+        }
+        let place = (table, key);
+        match self.pending.get(&place) {
+            Some(value) => Ok(value.clone()),
+            None => self.store.get(table, &place.1),
+        }
+    }
+
+    /// Everything whose key starts with a prefix, in order.
+    pub(super) fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        self.range(table, prefix, prefix_end(prefix).as_deref())
+    }
+
+    /// Everything from one key to another, in order.
+    pub(super) fn range(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let stored = self.store.range(table, start, end, usize::MAX)?;
+        let mut written = self.written(table, start, end).peekable();
+        if written.peek().is_none() {
+            return Ok(stored);
+        }
+        let mut entries: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
+        for (key, value) in written {
+            match value {
+                Some(value) => entries.insert(key.clone(), value.clone()),
+                None => entries.remove(key),
+            };
+        }
+        Ok(entries.into_iter().collect())
+    }
+
+    /// Whether there is anything whose key starts with a prefix.
+    pub(super) fn any(&self, table: Table, prefix: &[u8]) -> Result<bool, StoreError> {
+        let end = prefix_end(prefix);
+        if self.written(table, prefix, end.as_deref()).any(|(_, value)| value.is_some()) {
+            return Ok(true);
+        }
+        let mut start = prefix.to_vec();
+        loop {
+            let Some((key, _)) = self.store.range(table, &start, end.as_deref(), 1)?.pop() else {
+                return Ok(false);
+            };
+            start.clone_from(&key);
+            if !self.pending.contains_key(&(table, key)) {
+                return Ok(true);
+            }
+            start.push(0);
+        }
+    }
+
+    fn written(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> {
+        let pending = if self.pending.is_empty() { &NOTHING } else { self.pending };
+        let end = end.map(<[u8]>::to_vec);
+        pending
+            .range((table, start.to_vec())..)
+            .map(|((in_table, key), value)| (*in_table, key, value))
+            .take_while(move |(in_table, key, _)| {
+                *in_table == table && end.as_ref().is_none_or(|end| *key < end)
+            })
+            .map(|(_, key, value)| (key, value))
+    }
+
+    /// What a document is; `None` before any of its logs has arrived.
+    pub(super) fn descriptor(
+        &self,
+        document: &DocumentId,
+    ) -> Result<Option<DocumentDescriptor>, StoreError> {
+        let bytes = self.get(Table::Documents, document.as_bytes().to_vec())?;
+        bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
+    }
+
+    /// The user who writes a document.
+    pub(super) fn author(&self, document: &DocumentId) -> Result<Option<UserId>, StoreError> {
+        Ok(self.descriptor(document)?.map(|descriptor| descriptor.user))
+    }
+
+    /// Whether an entity or record is there.
+    pub(super) fn exists(&self, id: &EntityId) -> Result<bool, StoreError> {
+        Ok(self.get(Table::Rows, row_key(self.festival, id))?.is_some())
+    }
+
+    /// An entity as its own document says it is: all of its fields.
+    pub(super) fn entity(&self, id: &EntityId) -> Result<Option<Fields>, StoreError> {
+        Ok(self.value_at(id, &[])?.and_then(Value::into_map))
+    }
+
+    /// What stands at a path of an entity.
+    pub(super) fn value_at(
+        &self,
+        id: &EntityId,
+        path: &[&str],
+    ) -> Result<Option<Value>, StoreError> {
+        let prefix = path_key(self.festival, id, path);
+        let mut entries = self.scan(Table::Rows, &prefix)?.into_iter();
+        let Some((key, cell)) = entries.next() else { return Ok(None) };
+        if key != prefix {
+            return Err(damaged("a field has no map above it"));
+        }
+        let mut value = read_cell(&cell)?;
+        for (key, cell) in entries {
+            let names = read_names(&key[prefix.len()..])?;
+            insert(&mut value, &names, read_cell(&cell)?)
+                .ok_or_else(|| damaged("a field has no map above it"))?;
+        }
+        Ok(Some(value))
+    }
+}
+
+/// What one row holds: a scalar, or a map without its fields, which are rows of their own.
+fn read_cell(bytes: &[u8]) -> Result<Value, StoreError> {
+    codec::decode_stored(bytes).map_err(damaged)
+}
+
+fn insert(into: &mut Value, path: &[&str], value: Value) -> Option<()> {
+    let (last, parents) = path.split_last()?;
+    let mut at = into;
+    for name in parents {
+        let Value::Map(fields) = at else { return None };
+        at = fields.get_mut(*name)?;
+    }
+    let Value::Map(fields) = at else { return None };
+    fields.insert((*last).to_owned(), value);
+    Some(())
+}
+
+/// The rows of a value at a key: one for each map and each scalar in it.
+pub(super) fn cells(key: Vec<u8>, value: &Value, into: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+    if let Value::Map(fields) = value {
+        for (name, value) in fields {
+            let mut below = key.clone();
+            push_name(&mut below, name);
+            cells(below, value, into);
+        }
+        into.insert(key, codec::encode(&Value::Map(Fields::new())));
+    } else {
+        into.insert(key, codec::encode(value));
+    }
+}

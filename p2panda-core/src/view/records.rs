@@ -1,0 +1,247 @@
+//! Rows and indexes of records. A record never changes, but what it means for others does, in
+//! whatever order they arrive.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::{
+    codec,
+    document::Content,
+    id::{DocumentId, EntityId, FestivalId, Incarnation, UserId},
+    replica::damaged,
+    schema::{Answer, Record, Span, Terms},
+    store::{StoreError, Table},
+    view::{
+        Fact, Position,
+        keys::{IndexOf, class_of, id_part, index_key, ordered, read_id, row_key},
+        reader::Reader,
+        writer::RowWriter,
+    },
+};
+
+/// A stored record with its author and place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RecordRow {
+    author: UserId,
+    bytes: ByteBuf,
+    incarnation: Incarnation,
+    index: u64,
+    seen: BTreeMap<ByteBuf, u64>,
+}
+
+impl RecordRow {
+    fn new(author: UserId, content: Content) -> Option<Self> {
+        let Content::Record { bytes, incarnation, index, seen } = content else { return None };
+        let seen = seen.into_iter();
+        let seen = seen.map(|(other, length)| (ByteBuf::from(*other.as_bytes()), length)).collect();
+        Some(Self { author, bytes: ByteBuf::from(bytes), incarnation, index, seen })
+    }
+
+    /// What is wrong with its content; `None` where it is a record that this version knows.
+    pub(super) fn error(&self) -> Option<String> {
+        Record::from_bytes(&self.bytes).err().map(|error| error.to_string())
+    }
+
+    /// The record as a fact; `None` where its content is no record that this version knows.
+    fn fact(self, id: EntityId) -> Option<Fact> {
+        let incarnation = |bytes: ByteBuf| {
+            <[u8; 8]>::try_from(bytes.as_slice()).ok().map(Incarnation::from_bytes)
+        };
+        let seen =
+            self.seen.into_iter().filter_map(|(bytes, length)| Some((incarnation(bytes)?, length)));
+        Some(Fact {
+            id,
+            author: self.author,
+            record: Record::from_bytes(&self.bytes).ok()?,
+            position: Position {
+                incarnation: self.incarnation,
+                index: self.index,
+                seen: seen.collect(),
+            },
+        })
+    }
+
+    /// The secondary keys that follow from the record alone.
+    fn entries(&self, festival: FestivalId, id: &EntityId) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let row = id_part(id);
+        let mut entries = BTreeMap::new();
+        let mut add = |index, parts: &[&[u8]], value| {
+            let parts: Vec<&[u8]> = parts.iter().copied().chain([&row[..]]).collect();
+            entries.insert(index_key(index, festival, &parts), value);
+        };
+        let author = self.author.as_bytes();
+        let Ok(record) = Record::from_bytes(&self.bytes) else {
+            add(IndexOf::Malformed, &[], vec![]);
+            return entries;
+        };
+        add(IndexOf::Resource, &[&id_part(record.resource())], vec![]);
+        let mut booking = |Terms { resource, span: Span { starts, ends }, .. }: &Terms| {
+            if starts < ends {
+                let class = [class_of(starts.millis().abs_diff(ends.millis()))];
+                let starts = ordered(starts.millis());
+                let parts: [&[u8]; 3] = [&id_part(resource), &class, &starts];
+                add(IndexOf::Booking, &parts, ordered(ends.millis()).to_vec());
+            }
+        };
+        match &record {
+            Record::Request(request) => {
+                booking(&request.terms);
+                add(IndexOf::Event, &[&id_part(&request.terms.event)], vec![]);
+            }
+            Record::Decision(decision) => {
+                if decision.answer == Answer::Confirm {
+                    booking(&decision.terms);
+                }
+            }
+            Record::Release(release) => {
+                for decision in &release.decisions {
+                    add(IndexOf::Released, &[&id_part(decision), author], vec![]);
+                }
+            }
+            Record::Withdrawal(withdrawal) => {
+                add(IndexOf::Withdrawn, &[&id_part(&withdrawal.request), author], vec![]);
+            }
+        }
+        entries
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn record_row(&self, id: &EntityId) -> Result<Option<RecordRow>, StoreError> {
+        if !id.local.is_record() {
+            return Ok(None);
+        }
+        let bytes = self.get(Table::Rows, row_key(self.festival, id))?;
+        bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
+    }
+
+    /// A request, decision, release or withdrawal.
+    pub(super) fn record(&self, id: &EntityId) -> Result<Option<Fact>, StoreError> {
+        Ok(self.record_row(id)?.and_then(|row| row.fact(id.clone())))
+    }
+
+    /// Whether something of an index names `about` and was written by `author`.
+    pub(super) fn said(
+        &self,
+        index: IndexOf,
+        about: &EntityId,
+        author: &UserId,
+    ) -> Result<bool, StoreError> {
+        let parts: [&[u8]; 2] = [&id_part(about), author.as_bytes()];
+        self.any(Table::Index, &index_key(index, self.festival, &parts))
+    }
+
+    /// Whether a request waits for its resource's owner: neither withdrawn nor answered, but for
+    /// answers that were released.
+    fn is_open(&self, request: &Fact, resource: &EntityId) -> Result<bool, StoreError> {
+        if self.said(IndexOf::Withdrawn, &request.id, &request.author)? {
+            return Ok(false);
+        }
+        // Before the resource's document has arrived nobody is known to own it.
+        Ok(match self.author(&resource.document)? {
+            Some(owner) => !self.said(IndexOf::Standing, &request.id, &owner)?,
+            None => true,
+        })
+    }
+}
+
+impl RowWriter<'_> {
+    /// Sets a record's row, or deletes it where there is none any more.
+    pub(super) fn record(
+        &mut self,
+        id: &EntityId,
+        content: Option<Content>,
+    ) -> Result<(), StoreError> {
+        let new = content.and_then(|content| RecordRow::new(self.user, content));
+        let old = self.reader().record_row(id)?;
+        if old == new {
+            return Ok(());
+        }
+        let festival = self.festival;
+        let entries = |row: &Option<RecordRow>| {
+            row.as_ref().map(|row| row.entries(festival, id)).unwrap_or_default()
+        };
+        self.replace_entries(entries(&old), entries(&new));
+        self.set(Table::Rows, row_key(festival, id), new.as_ref().map(codec::encode));
+        self.record_change(id)?;
+        let row = new.or(old);
+        let Some(Fact { record, author, .. }) = row.and_then(|row| row.fact(id.clone())) else {
+            return Ok(());
+        };
+        match record {
+            Record::Request(request) => self.reopen(id, &request.terms.resource),
+            Record::Withdrawal(withdrawal) => self.reopen_known(&withdrawal.request),
+            Record::Decision(decision) => self.stand(id, &decision.request, &author),
+            Record::Release(release) => {
+                for decision in &release.decisions {
+                    let fact = self.reader().record(decision)?;
+                    if let Some(Fact { record: Record::Decision(terms), author: decider, .. }) =
+                        fact
+                        && decider == author
+                    {
+                        self.stand(decision, &terms.request, &author)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes whether a decision stands: it is there and was not released by who made it.
+    fn stand(
+        &mut self,
+        decision: &EntityId,
+        request: &EntityId,
+        author: &UserId,
+    ) -> Result<(), StoreError> {
+        let stands = self.reader().exists(decision)?
+            && !self.reader().said(IndexOf::Released, decision, author)?;
+        let parts: [&[u8]; 3] = [&id_part(request), author.as_bytes(), &id_part(decision)];
+        let key = index_key(IndexOf::Standing, self.festival, &parts);
+        self.set(Table::Index, key, stands.then(Vec::new));
+        self.reopen_known(request)
+    }
+
+    /// Notes whether a request that may be there is open.
+    fn reopen_known(&mut self, request: &EntityId) -> Result<(), StoreError> {
+        match self.reader().record(request)? {
+            Some(Fact { record: Record::Request(asked), .. }) => {
+                self.reopen(request, &asked.terms.resource)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes whether a request for a resource is open.
+    fn reopen(&mut self, request: &EntityId, resource: &EntityId) -> Result<(), StoreError> {
+        let open = match self.reader().record(request)? {
+            Some(fact) => self.reader().is_open(&fact, resource)?,
+            None => false,
+        };
+        let parts: [&[u8]; 2] = [&id_part(resource), &id_part(request)];
+        let key = index_key(IndexOf::Open, self.festival, &parts);
+        if self.reader().get(Table::Index, key.clone())?.is_some() != open {
+            self.set(Table::Index, key, open.then(Vec::new));
+        }
+        Ok(())
+    }
+
+    /// Notes whose the document is. What was asked of its resources before is looked at again:
+    /// who may answer it is known only now.
+    pub(super) fn introduce(&mut self, document: &DocumentId) -> Result<(), StoreError> {
+        let parts: [&[u8]; 2] = [self.user.as_bytes(), document.as_bytes()];
+        let key = index_key(IndexOf::Author, self.festival, &parts);
+        if self.reader().get(Table::Index, key.clone())?.is_some() {
+            return Ok(());
+        }
+        self.put(Table::Index, key, vec![]);
+        let prefix = index_key(IndexOf::Open, self.festival, &[document.as_bytes()]);
+        for (key, _) in self.reader().scan(Table::Index, &prefix)? {
+            let (resource, rest) = read_id(&key[33..])?;
+            self.reopen(&read_id(rest)?.0, &resource)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! How much memory input can make a device hold: at most 64 MiB for any megabyte, whoever wrote it.
+//!
+//! A peer accepts the segments into a store on disk, answers from the view, and opens the store
+//! anew to load the document. `P2PANDA_MEMORY=1 cargo test --test memory -- --nocapture` prints the
+//! peaks, `P2PANDA_MEMORY=automerge` (very slow) beside those of Automerge alone.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+mod bombs;
+mod forge;
+
+use std::time::Instant as Clock;
+
+use forge::Forge;
+use p2panda_core::{
+    AcceptError, EntityId, Festival, Identity, Replica, Stopped, Tip, VerifiedSegment,
+    schema::Instant,
+    store::{NoResume, RedbStore},
+};
+use peak_alloc::PeakAlloc;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+const MIB: usize = 1 << 20;
+const LIMIT: usize = 64 * MIB;
+
+/// What the gate is expected to say of an input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Valid,
+    Refused,
+}
+
+/// Logs of one user, at most a megabyte of payloads.
+type Input = Vec<(p2panda_core::Incarnation, Vec<Vec<u8>>)>;
+
+fn open(folder: &std::path::Path, identity: &Identity) -> Replica {
+    let store = RedbStore::open(folder.join("store")).unwrap();
+    Replica::open(Box::new(store), identity.clone(), Box::new(NoResume)).unwrap()
+}
+
+/// The peak of what a peer holds while it takes an input in and works with it, in bytes.
+fn peak(name: &str, expected: Expected, make: impl FnOnce(&mut Forge) -> Input) {
+    let user = Identity::from_secret(&[7; 32]);
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let festival = Festival::found(&user, &mut rng);
+    let mut forge = Forge::new(user.user());
+    let input = make(&mut forge);
+    drop(forge);
+    let plain = match std::env::var_os("P2PANDA_MEMORY") {
+        Some(value) if value == "automerge" && expected == Expected::Valid => {
+            automerge_alone(&input)
+        }
+        _ => 0,
+    };
+    let bytes: usize = input.iter().flat_map(|(_, log)| log).map(Vec::len).sum();
+    assert!(bytes <= MIB, "{name} has {bytes} bytes");
+    let descriptor = p2panda_core::DocumentDescriptor {
+        festival: festival.id(),
+        user: user.user(),
+        label: String::new(),
+    };
+    let mut segments = Vec::new();
+    for (incarnation, log) in input {
+        let log_id = p2panda_core::LogId { document: descriptor.id(), incarnation };
+        let mut tip = Tip::start(&log_id);
+        let mut rest = log.into_iter().peekable();
+        while rest.peek().is_some() {
+            let (mut entries, mut size) = (Vec::new(), 0);
+            while let Some(payload) = rest.next_if(|payload| {
+                let is_first = entries.is_empty();
+                let block = (tip.length + entries.len() as u64) % p2panda_core::BLOCK;
+                is_first || (size + payload.len() <= p2panda_core::MAX_SEGMENT && block != 0)
+            }) {
+                size += payload.len();
+                entries.push(payload);
+            }
+            let segment = VerifiedSegment::sign(&user, log_id, &tip, entries).unwrap();
+            tip = *segment.end();
+            segments.push(segment.into_segment());
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let start = Clock::now();
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    let mut replica = open(folder.path(), &user);
+    replica.join(&festival).unwrap();
+    for segment in segments {
+        match replica.accept(&descriptor, segment) {
+            Ok(_) | Err(AcceptError::Segment(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    replica.flush().unwrap();
+    let accepted = (HEAP.peak_usage(), start.elapsed());
+    let stopped = replica.stopped_logs(festival.id()).unwrap();
+    match expected {
+        Expected::Valid => assert_eq!(stopped, [], "{name}"),
+        Expected::Refused => {
+            let is_refused = |why: &Stopped| matches!(why, Stopped::Refused(_));
+            assert!(stopped.iter().any(|(_, why)| is_refused(why)), "{name}");
+        }
+    }
+    let id = EntityId::new(descriptor.id(), "e".parse().unwrap());
+    let fields = replica.view(festival.id()).fields(&id).unwrap();
+    drop(fields);
+    assert_eq!(replica.caught(), 0, "{name}");
+    drop(replica);
+
+    // Loaded anew: a segment that is held already loads nothing, an honest edit does.
+    let start = Clock::now();
+    let mut replica = open(folder.path(), &user);
+    replica
+        .edit(festival.id(), Instant::from_millis(0), &mut rng, |edit| {
+            edit.put(&"honest".parse().unwrap(), &p2panda_core::schema::Event::default())
+        })
+        .map_err(|error: p2panda_core::EditError| panic!("{name}: {error}"))
+        .unwrap();
+    let peak = HEAP.peak_usage() - before;
+    if std::env::var_os("P2PANDA_MEMORY").is_some() {
+        println!(
+            "{name:50} {bytes:>8} bytes: Automerge alone {:>6.1} MiB, accepting {:>6.1} MiB in \
+             {:>5.2?}, {:>6.1} MiB in all, edit {:>5.2?}",
+            plain as f64 / MIB as f64,
+            accepted.0.saturating_sub(before) as f64 / MIB as f64,
+            accepted.1,
+            peak as f64 / MIB as f64,
+            start.elapsed(),
+        );
+    }
+    assert!(peak <= LIMIT, "{name}: {peak} bytes");
+}
+
+/// The peak of an Automerge document that takes the same changes in, for comparison.
+fn automerge_alone(input: &Input) -> usize {
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    let mut automerge = automerge::Automerge::new();
+    for (_, log) in input {
+        let changes = log.iter().map(|bytes| automerge::Change::from_bytes(bytes.clone()).unwrap());
+        automerge.apply_changes(changes.collect::<Vec<_>>()).unwrap();
+    }
+    HEAP.peak_usage() - before
+}
+
+#[test]
+fn a_megabyte_of_any_input_takes_at_most_64_mebibytes() {
+    use Expected::{Refused, Valid};
+    peak("nothing", Valid, |_| vec![]);
+    peak("changes of one place", Valid, bombs::one_place);
+    peak("fields of one entity", Valid, bombs::fields);
+    peak("fields with long names", Valid, bombs::long_names);
+    peak("one long name in many maps", Valid, bombs::one_name_in_many_maps);
+    peak("maps made and filled in turn", Valid, bombs::maps_in_turn);
+    peak("maps in one map", Valid, bombs::maps);
+    peak("maps eight deep", Valid, bombs::deep);
+    peak("entities", Valid, bombs::entities);
+    peak("entities made and deleted", Valid, bombs::deleted);
+    peak("fields written twice", Valid, bombs::twice);
+    peak("records", Valid, bombs::records);
+    peak("long texts", Valid, bombs::texts);
+    peak("incarnations apart", Valid, bombs::apart);
+    peak("incarnations in a row", Valid, bombs::in_a_row);
+    peak("incarnations at one place", Valid, bombs::at_one_place);
+    peak("pasts that share nothing", Valid, bombs::pasts);
+    peak("a run-length bomb in each payload", Refused, bombs::run_lengths);
+    peak("a deflate bomb in each payload", Refused, bombs::deflated);
+    peak("nesting in each payload", Refused, bombs::nested);
+    peak("noise", Refused, bombs::noise);
+}

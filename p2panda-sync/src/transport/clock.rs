@@ -1,0 +1,25 @@
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+
+use crate::node::Clock;
+
+/// Tokio's timer. Its futures run on a tokio runtime with the time driver enabled.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioClock(Instant);
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
