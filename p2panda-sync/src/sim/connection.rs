@@ -26,7 +26,7 @@ pub(super) struct Wire {
 pub(super) struct Connection {
     pub(super) wire: usize,
     pub(super) link: Link,
-    live: bool,
+    pub(super) live: bool,
     pub(super) opened: Duration,
     /// First the one that connected.
     pub(super) ends: [End; 2],
@@ -170,12 +170,12 @@ impl World<'_> {
         let Some(driver) = &mut connection.ends[side].driver else { return Ok(()) };
         let device = &mut self.devices[peer.0];
         let clock = device.clock(self.now);
-        let Some(replica) = device.shown_to(other) else { return Ok(()) };
+        let Some((replica, sketches)) = device.shown_to(other) else { return Ok(()) };
         let before = replica.log_cursor();
         let result = match driver {
-            Driver::Honest(session) => session.handle(clock, input, replica),
+            Driver::Honest(session) => session.handle(clock, input, replica, sketches),
             Driver::Hostile(adversary) => {
-                adversary.handle(clock, input, replica, &mut self.tapes[peer.0])
+                adversary.handle(clock, input, replica, sketches, &mut self.tapes[peer.0])
             }
         };
         let changed = replica.log_cursor() != before;
@@ -206,7 +206,7 @@ impl World<'_> {
             let Some(driver) = &mut connection.ends[side].driver else { return Ok(()) };
             let device = &mut self.devices[peer.0];
             let clock = device.clock(self.now);
-            let Some(replica) = device.shown_to(other) else { return Ok(()) };
+            let Some((replica, sketches)) = device.shown_to(other) else { return Ok(()) };
             let before = replica.log_cursor();
             self.touched.insert(peer);
             if ready.is_none_or(|at| at > self.now) {
@@ -225,18 +225,18 @@ impl World<'_> {
                 break;
             }
             let result = match driver {
-                Driver::Honest(session) => session.poll(clock, replica),
+                Driver::Honest(session) => session.poll(clock, replica, sketches),
                 Driver::Hostile(adversary) => {
                     let disk = adversary.forges().then(|| device.disk.clone());
-                    let Some(replica) = device.shown_to(other) else { return Ok(()) };
+                    let Some((replica, sketches)) = device.shown_to(other) else { return Ok(()) };
                     disk.iter().for_each(|disk| disk.lie(true));
                     let tape = &self.tapes[peer.0];
-                    let output = adversary.poll(clock, replica, tape, &mut self.random);
+                    let output = adversary.poll(clock, replica, sketches, tape, &mut self.random);
                     disk.iter().for_each(|disk| disk.lie(false));
                     output
                 }
             };
-            let Some(replica) = device.shown_to(other) else { return Ok(()) };
+            let Some((replica, _)) = device.shown_to(other) else { return Ok(()) };
             let changed = replica.log_cursor() != before;
             if changed {
                 self.replica_changed(peer, Some(id));

@@ -8,6 +8,7 @@ use super::{
     Peer, PeerId, Random,
     disk::{Disk, Tokens},
 };
+use crate::Sketches;
 
 /// Noon of a summer's day: what all wall clocks show at the start, their skew apart.
 const EPOCH_MS: i64 = 1_751_371_200_000;
@@ -22,6 +23,8 @@ pub(crate) struct Device {
     pub(crate) replica: Option<Replica>,
     /// What an equivocator shows to every other peer.
     pub(crate) twin: Option<Replica>,
+    /// The sketches of the one and of the other.
+    sketches: [Sketches; 2],
     /// What its monotonic clock shows at the start.
     uptime: Duration,
     /// Nobody connects to, or is served by, whom it blames, until then; and how often it did.
@@ -40,6 +43,7 @@ impl Device {
             tokens: Tokens::default(),
             replica: None,
             twin: None,
+            sketches: [Sketches::new(random), Sketches::new(random)],
             uptime: random.between(Duration::ZERO, Duration::from_secs(86_400)),
             blamed: BTreeMap::new(),
             backup: None,
@@ -71,10 +75,11 @@ impl Device {
         Instant::from_millis(shown)
     }
 
-    pub(crate) fn switch_on(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn switch_on(&mut self, random: &mut Random) -> Result<(), OpenError> {
         let tokens = Box::new(self.tokens.clone());
         let replica = Replica::open(Box::new(self.disk.clone()), self.identity.clone(), tokens)?;
         self.replica = Some(replica);
+        self.sketches = [Sketches::new(random), Sketches::new(random)];
         Ok(())
     }
 
@@ -110,17 +115,18 @@ impl Device {
     pub(crate) fn split(&mut self, random: &mut Random) -> Result<(), OpenError> {
         self.close(random)?;
         let (disk, tokens) = (self.disk.copy(), self.tokens.copy());
-        self.switch_on()?;
+        self.switch_on(random)?;
         let twin = Replica::open(Box::new(disk), self.identity.clone(), Box::new(tokens))?;
         self.twin = Some(twin);
         Ok(())
     }
 
     /// The replica that it shows to a peer.
-    pub(crate) fn shown_to(&mut self, other: PeerId) -> Option<&mut Replica> {
+    pub(crate) fn shown_to(&mut self, other: PeerId) -> Option<(&mut Replica, &mut Sketches)> {
+        let [first, second] = &mut self.sketches;
         match &mut self.twin {
-            Some(twin) if other.0 % 2 == 1 => Some(twin),
-            _ => self.replica.as_mut(),
+            Some(twin) if other.0 % 2 == 1 => Some((twin, second)),
+            _ => Some((self.replica.as_mut()?, first)),
         }
     }
 

@@ -199,11 +199,11 @@ impl World<'_> {
         if device.replica.is_some() {
             return Ok(());
         }
-        let mut opened = device.switch_on();
+        let mut opened = device.switch_on(&mut self.random);
         if device.disk.is_off() {
             // The power failed while it started, and it starts again.
             device.crash(&mut self.random);
-            opened = device.switch_on();
+            opened = device.switch_on(&mut self.random);
         }
         opened.map_err(|error| format!("peer {} cannot open: {error}", peer.0))?;
         self.checked[peer.0].start_over();

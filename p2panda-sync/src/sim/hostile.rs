@@ -14,7 +14,7 @@ use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::Random;
-use crate::{Input, MAX_FRAME, Output, PATIENCE, Role, Session, SyncError};
+use crate::{Input, MAX_FRAME, Output, PATIENCE, Role, Session, Sketches, SyncError};
 
 /// What a hostile peer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,6 +118,7 @@ impl Adversary {
         now: Duration,
         input: Input,
         replica: &mut Replica,
+        sketches: &mut Sketches,
         tape: &mut VecDeque<Bytes>,
     ) -> Result<(), SyncError> {
         if let Input::Frame(frame) = &input {
@@ -135,7 +136,7 @@ impl Adversary {
             (Hostile::Garbage, _) => Ok(()),
             (Hostile::Stall { .. }, _) if !self.reads() => Ok(()),
             (Hostile::Drip, Input::Deadline) => Ok(()),
-            (_, input) => self.session.handle(now, input, replica),
+            (_, input) => self.session.handle(now, input, replica, sketches),
         }
     }
 
@@ -143,6 +144,7 @@ impl Adversary {
         &mut self,
         now: Duration,
         replica: &mut Replica,
+        sketches: &mut Sketches,
         tape: &VecDeque<Bytes>,
         random: &mut Random,
     ) -> Result<Option<Output>, SyncError> {
@@ -163,7 +165,7 @@ impl Adversary {
             Hostile::Stall { .. } if !self.reads() => Ok(None),
             Hostile::Drip if now < self.next => Ok(None),
             Hostile::Drip => {
-                let output = self.session.poll(now, replica)?;
+                let output = self.session.poll(now, replica, sketches)?;
                 match output {
                     Some(Output::Send(_)) => self.next = now + PATIENCE - Duration::from_secs(3),
                     None => self.next = now + Duration::from_secs(1),
@@ -171,7 +173,7 @@ impl Adversary {
                 }
                 Ok(output)
             }
-            Hostile::Mutate => Ok(match self.session.poll(now, replica)? {
+            Hostile::Mutate => Ok(match self.session.poll(now, replica, sketches)? {
                 Some(Output::Send(frame)) if random.chance(BENT) => {
                     Some(Output::Send(self.bend(frame, random)))
                 }
@@ -185,9 +187,9 @@ impl Adversary {
                     self.garbage += 1;
                     return Ok(Some(Output::Send(old.clone())));
                 }
-                self.session.poll(now, replica)
+                self.session.poll(now, replica, sketches)
             }
-            _ => self.session.poll(now, replica),
+            _ => self.session.poll(now, replica, sketches),
         }
     }
 

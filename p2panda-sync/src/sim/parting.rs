@@ -48,6 +48,7 @@ impl World<'_> {
         let (peer, other) = (connection.ends[side].peer, connection.ends[1 - side].peer);
         let notice =
             connection.ends[side].lane.drained_at().max(self.now + connection.link.latency);
+        let live = connection.live;
         let (damaged, open_ms) =
             (connection.is_damaged, millis(self.now.saturating_sub(connection.opened)));
         if connection.ends[1 - side].driver.is_some() {
@@ -63,7 +64,7 @@ impl World<'_> {
         if !self.devices[peer.0].is_honest() {
             return Ok(());
         }
-        if let Some(cost) = self.costs.get_mut(&other) {
+        if !live && let Some(cost) = self.costs.get_mut(&other) {
             cost.longest_ms = cost.longest_ms.max(open_ms);
         }
         let Err(error) = result else {

@@ -84,7 +84,7 @@ pub struct Cost {
     pub bytes_received: u64,
     /// Bytes that honest peers sent to it.
     pub bytes_sent: u64,
-    /// The longest connection, in milliseconds.
+    /// The longest connection that was for one exchange only, in milliseconds.
     pub longest_ms: u64,
 }
 

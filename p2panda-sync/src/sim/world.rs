@@ -150,7 +150,7 @@ impl<'a> World<'a> {
                 self.costs.insert(PeerId(n), cost);
             }
             let mut device = Device::new(config.clone(), identity, &mut self.random);
-            device.switch_on().map_err(|error| error.to_string())?;
+            device.switch_on(&mut self.random).map_err(|error| error.to_string())?;
             self.devices.push(device);
         }
         for number in 0..self.scenario.festivals {

@@ -3,8 +3,7 @@
 //!
 //! `P2PANDA_SEEDS=10000 cargo test -p p2panda-sync --features sim --test sim` plays more seeds than
 //! the default; `P2PANDA_SEED=7` plays one, as a failure says; `P2PANDA_FROM=5000` begins there;
-//! `P2PANDA_TOLD=1` tells every event; `P2PANDA_PROVES=1`
-//! demands that all agree about forked logs too, which needs sessions that carry proofs.
+//! `P2PANDA_TOLD=1` tells every event.
 #![allow(clippy::unwrap_used)]
 
 mod organisers;

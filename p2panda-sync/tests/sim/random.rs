@@ -66,7 +66,7 @@ fn network(seed: u64, hostile: bool) -> (Scenario, Organisers) {
     scenario.lasting(random.between(secs(60), secs(240)));
     scenario.sampled_every(secs(20));
     scenario.checked_every(3);
-    scenario.proving_forks(std::env::var_os("P2PANDA_PROVES").is_some());
+    scenario.proving_forks(true);
     let mut organisers = Organisers::new([PeerId(0)]);
     organisers.slots = 3 + random.below(10);
     organisers.stewards.insert(PeerId(2));

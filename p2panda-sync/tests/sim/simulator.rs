@@ -142,6 +142,7 @@ fn with_one(how: Hostile, seed: u64, lasts: u64) -> Summary {
     scenario.link(hostile, honest[0], Link::wlan());
     scenario.link(honest[1], hostile, Link::wlan());
     scenario.lasting(secs(lasts));
+    scenario.proving_forks(true);
     scenario.run(seed, &mut Diary::default()).unwrap()
 }
 
