@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use p2panda_core::{
-    EditError, EntityId, FestivalId, LocalId, Replica,
+    EditError, EntityId, FestivalId, LocalId, Replica, UserId,
     schema::{Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms, Withdrawal},
-    view::{Fact, ResourceFacts},
+    view::{Arrivals, Fact, ResourceFacts},
 };
-use p2panda_policy::{Act, Policies, Standing, Verdict, evaluate, steward};
+use p2panda_policy::{Act, Duty, Policies, Standing, Tokens, Verdict, evaluate, steward};
 use p2panda_sync::{
     SyncEvent,
     sim::{App, PeerId, Random, Turn},
@@ -110,7 +110,7 @@ impl Organisers {
             let view = turn.replica.view(festival);
             let Some(facts) = view.facts(&id)?.filter(|facts| facts.owner == me) else { continue };
             let arrivals = view.arrivals(&id)?;
-            let acts = steward(&self.policies, me, &facts, &arrivals, None);
+            let acts = self.acts(me, &facts, &arrivals, turn.now);
             if acts.is_empty() {
                 continue;
             }
@@ -119,15 +119,27 @@ impl Organisers {
                 acts.into_iter().try_for_each(|act| match act {
                     Act::Release(release) => edit.release(release).map(drop),
                     Act::Decide(decision) => edit.decide(decision).map(drop),
+                    Act::Draw(_) => unreachable!("nobody here draws lots"),
                 })
             })?;
             let view = turn.replica.view(festival);
             if let Some(facts) = view.facts(&id)? {
-                let again = steward(&self.policies, me, &facts, &view.arrivals(&id)?, None);
+                let again = self.acts(me, &facts, &view.arrivals(&id)?, turn.now);
                 assert_eq!(again, [], "a steward has nothing to add to itself");
             }
         }
         Ok(())
+    }
+
+    fn acts(
+        &self,
+        me: UserId,
+        facts: &ResourceFacts,
+        arrivals: &Arrivals,
+        now: Instant,
+    ) -> Vec<Act> {
+        let duty = Duty { me, arrivals, previous_run: None, now, seed: None };
+        steward(&self.policies, facts, &Tokens::none(), &duty)
     }
 }
 
@@ -193,7 +205,7 @@ impl App for Organisers {
                 let view = replica.view(*festival);
                 for (id, _) in view.list::<Resource>().map_err(text)? {
                     let Some(facts) = view.facts(&id).map_err(text)? else { continue };
-                    let evaluation = evaluate(&self.policies, &facts);
+                    let evaluation = evaluate(&self.policies, &facts, &Tokens::none());
                     for (fact, request) in requests(&facts) {
                         if matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }) {
                             confirmed_here += 1;
@@ -237,7 +249,7 @@ fn requests(facts: &ResourceFacts) -> impl Iterator<Item = (&Fact, &Request)> {
 /// Adds up, moment by moment, what a view shows as confirmed, and what decisions hold.
 fn holds_capacity(policies: &Policies, facts: &ResourceFacts) -> Result<(), String> {
     let Some(resource) = &facts.resource else { return Ok(()) };
-    let evaluation = evaluate(policies, facts);
+    let evaluation = evaluate(policies, facts, &Tokens::none());
     let confirmed = requests(facts)
         .filter(|(fact, _)| matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }));
     let shown: Vec<_> = confirmed.map(|(_, request)| &request.terms).collect();
