@@ -118,6 +118,9 @@ def segments(_, case):
 
 def equivocation(file, case):
     author = bytes.fromhex(file["author"])
+    if "evidence" in case:
+        logs.check_evidence(bytes.fromhex(case["evidence"]))
+        return
     if "proof" in case:
         logs.Proof.read(bytes.fromhex(case["proof"]), author)
         return

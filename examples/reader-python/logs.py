@@ -10,6 +10,7 @@ MAX_LENGTH = 1 << 32
 MAX_PAYLOAD = 61_440
 MAX_SEGMENT = 65_536
 MAX_PROOF = 9_216
+MAX_EVIDENCE = 4 << 20
 
 
 class Festival:
@@ -120,6 +121,24 @@ class Proof:
         if len(data) > MAX_PROOF:
             raise Refused("the proof is too large")
         return cls(cbor.decode(data), author)
+
+
+def check_evidence(data):
+    """Evidence of a fork for those who hold nothing of the log: whose, and where it parts."""
+    if len(data) > MAX_EVIDENCE:
+        raise Refused("the evidence is too large")
+    anything = lambda value: value
+    descriptor, prefix, proof = array(cbor.decode(data), anything, array_of(bytes_of(32)), anything)
+    document = Document(*array(descriptor, bytes_of(32), bytes_of(32), text))
+    proof = Proof(proof, document.user)
+    if proof.document != document.id:
+        raise Refused("the proof is of another document")
+    chain = chain_start(proof.document, proof.incarnation)
+    for hashed in prefix:
+        chain = chain_next(chain, hashed)
+    if (len(prefix), chain) != (proof.at, proof.chain):
+        raise Refused("the prefix does not lead to the parting")
+    return document.user, proof.at
 
 
 class Log:

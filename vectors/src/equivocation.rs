@@ -1,6 +1,8 @@
 //! Two signed chains of one log: what proves them, and where they cut the log.
 
-use p2panda_core::{Chain, ForkProof, LogId, PayloadHash, Run, Tip, VerifiedSegment, codec};
+use p2panda_core::{
+    Chain, ForkEvidence, ForkProof, LogId, PayloadHash, Run, Tip, VerifiedSegment, codec,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,10 +55,12 @@ pub(crate) fn topic() -> Topic {
     }
     wrong(&mut cases);
     misshapen(&mut cases);
+    evidence(&mut cases);
     cuts(&mut cases);
     let mut topic = Topic::new(
         "equivocation",
-        "Fork proofs by `author`, each with the log and length at which it cuts; and logs of which \
+        "Fork proofs by `author`, each with the log and length at which it cuts; evidence of forks, which \
+         needs nothing else; and logs of which \
          two chains are known. The latter give segments (length before, payloads, signature), cuts \
          (length before, payloads, proof) and proofs; in whatever order they come, each again \
          until nothing changes, the log ends at `length`, where it is cut or not.",
@@ -123,6 +127,39 @@ fn wrong(cases: &mut Vec<Value>) {
             run.signature = sign_head(&[8; 32], &proof.log, &run.end(&proof.at));
         }
     });
+}
+
+/// Proofs with all that ties them to their author and the start of the log.
+fn evidence(cases: &mut Vec<Value>) {
+    let of = |length: usize| {
+        let prefix: Vec<_> =
+            payloads('p', length).iter().map(|bytes| PayloadHash::of(bytes)).collect();
+        let at = tip(0).after_hashes(&prefix);
+        ForkEvidence { descriptor: descriptor(), prefix, proof: proof(at, 1, 2) }
+    };
+    let fields = |evidence: &ForkEvidence| json!({"evidence": hex(evidence.to_bytes())});
+    for length in [0, 1, 3, 130] {
+        let name = format!("evidence: parting after {length} entries");
+        cases.push(valid(&name, fields(&of(length))));
+    }
+    let mut add = |name: &str, reason: &str, edit: &dyn Fn(&mut ForkEvidence)| {
+        let mut evidence = of(3);
+        edit(&mut evidence);
+        cases.push(invalid(&format!("evidence: {name}"), reason, fields(&evidence)));
+    };
+    add("a hash left out", "chain", &|evidence| drop(evidence.prefix.remove(1)));
+    add("a hash too many", "chain", &|evidence| evidence.prefix.push(evidence.prefix[0]));
+    add("another label", "document", &|evidence| evidence.descriptor.label.push('x'));
+    add("another user", "document", &|evidence| {
+        evidence.descriptor.user = p2panda_core::UserId::from_bytes([3; 32]);
+    });
+    add("a proof that proves nothing", "signature", &|evidence| {
+        evidence.proof.runs[1].signature = evidence.proof.runs[0].signature;
+    });
+    let mut bytes = of(1).to_bytes();
+    bytes.push(0);
+    let fields = json!({"evidence": hex(bytes)});
+    cases.push(invalid("evidence: a byte behind it", "encoding", fields));
 }
 
 fn misshapen(cases: &mut Vec<Value>) {

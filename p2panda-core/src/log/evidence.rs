@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::{self, CodecError},
-    id::LogId,
+    id::{FestivalId, LogId, UserId},
     log::{DocumentDescriptor, ForkError, ForkProof, PayloadHash, Tip, VerifiedFork},
 };
 
@@ -35,7 +35,7 @@ pub struct ForkEvidence {
 pub const MAX_EVIDENCE: usize = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
-struct Wire(DocumentDescriptor, Vec<PayloadHash>, ForkProof);
+struct Wire((FestivalId, UserId, String), Vec<PayloadHash>, ForkProof);
 
 impl ForkEvidence {
     /// Checks everything: the descriptor against the document, the chain up to the parting, and
@@ -45,7 +45,8 @@ impl ForkEvidence {
     /// [`ForkError`].
     pub fn verify(&self) -> Result<VerifiedFork, ForkError> {
         let log: LogId = self.proof.log;
-        if self.descriptor.id() != log.document
+        if self.descriptor.label.len() > DocumentDescriptor::MAX_LABEL
+            || self.descriptor.id() != log.document
             || Tip::start(&log).after_hashes(&self.prefix) != self.proof.at
         {
             return Err(ForkError::NoParting);
@@ -56,7 +57,8 @@ impl ForkEvidence {
     /// The evidence as it is handed on.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(&Wire(self.descriptor.clone(), self.prefix.clone(), self.proof.clone()))
+        let DocumentDescriptor { festival, user, label } = self.descriptor.clone();
+        codec::encode(&Wire((festival, user, label), self.prefix.clone(), self.proof.clone()))
     }
 
     /// Reads evidence; nothing is verified.
@@ -64,7 +66,7 @@ impl ForkEvidence {
     /// # Errors
     /// [`CodecError`] where the bytes are none.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let Wire(descriptor, prefix, proof) = codec::decode(bytes, MAX_EVIDENCE)?;
-        Ok(Self { descriptor, prefix, proof })
+        let Wire((festival, user, label), prefix, proof) = codec::decode(bytes, MAX_EVIDENCE)?;
+        Ok(Self { descriptor: DocumentDescriptor { festival, user, label }, prefix, proof })
     }
 }

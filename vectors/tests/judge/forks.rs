@@ -1,6 +1,6 @@
 use p2panda_core::{
-    DocumentDescriptor, Festival, ForkProof, Identity, Incarnation, LogId, Replica, Seal, Segment,
-    Signature, UserId,
+    DocumentDescriptor, Festival, ForkEvidence, ForkProof, Identity, Incarnation, LogId, Replica,
+    Seal, Segment, Signature, UserId,
     store::{MemoryStore, NoResume},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -18,6 +18,11 @@ pub(crate) fn equivocation(file: &Value, case: &Value) -> Result<(), String> {
             cut(file, case, &order)?;
         }
         return Ok(());
+    }
+    if let Some(evidence) = case.get("evidence") {
+        let read = ForkEvidence::from_bytes(&bytes(evidence)).map_err(|error| error.to_string());
+        let found = read.and_then(|read| read.verify().map_err(|error| error.to_string()));
+        return verdict(case, found).map(drop);
     }
     let author = UserId::from_bytes(array(&file["author"]));
     let input = bytes(&case["proof"]);
