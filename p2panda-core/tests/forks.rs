@@ -161,7 +161,10 @@ fn a_proof_before_its_log_waits_and_phantoms_do_not_keep_it_out() {
             (liar.segment(log, never.end(), &["1"]), liar.segment(log, never.end(), &["2"]));
         ForkProof::between(log, never.end(), run_of(&one), run_of(&two)).unwrap()
     };
+    let other = liar.log(9);
+    let other = liar.segment(other, &Tip::start(&other), &["other"]).into_segment();
     let mut bob = liar.reader(&mut rng);
+    bob.accept(&liar.descriptor, other.clone()).unwrap();
     assert_eq!(bob.accept_fork(&liar.descriptor, real.clone()).unwrap(), ForkOutcome::Unknown);
     for name in ["p1", "p2", "p3", "p4", "p5"] {
         let outcome = bob.accept_fork(&liar.descriptor, phantom(name)).unwrap();
@@ -174,6 +177,7 @@ fn a_proof_before_its_log_waits_and_phantoms_do_not_keep_it_out() {
 
     // Where phantoms came first, the real one acts when it comes with its prefix.
     let mut carl = liar.reader(&mut rng);
+    carl.accept(&liar.descriptor, other).unwrap();
     for name in ["p1", "p2", "p3", "p4", "p5"] {
         carl.accept_fork(&liar.descriptor, phantom(name)).unwrap();
     }
@@ -340,13 +344,20 @@ fn proofs_that_do_not_act_are_kept_within_a_bound() {
     let mut bob = open(&store);
     bob.join(&liar.ticket).unwrap();
     let kept = || store.range(Table::Forks, &[], None, usize::MAX).unwrap().len();
+    // Nothing is kept of documents of which nothing is held.
+    let phantom = |log: LogId, name: &str| {
+        let never = liar.segment(log, &Tip::start(&log), &[name]);
+        let run = |name: &str| run_of(&liar.segment(log, never.end(), &[name]));
+        ForkProof::between(log, never.end(), run("1"), run("2")).unwrap()
+    };
+    let unknown = bob.accept_fork(&liar.descriptor, phantom(liar.log(0), "p1")).unwrap();
+    assert_eq!((unknown, kept()), (ForkOutcome::Unknown, 0));
+    let other = liar.log(250);
+    let other = liar.segment(other, &Tip::start(&other), &["other"]).into_segment();
+    bob.accept(&liar.descriptor, other).unwrap();
     for incarnation in 0..100_u8 {
-        let log = liar.log(incarnation);
-        let start = Tip::start(&log);
         for name in ["p1", "p2", "p3", "p4", "p5"] {
-            let never = liar.segment(log, &start, &[name]);
-            let run = |name: &str| run_of(&liar.segment(log, never.end(), &[name]));
-            let proof = ForkProof::between(log, never.end(), run("1"), run("2")).unwrap();
+            let proof = phantom(liar.log(incarnation), name);
             bob.accept_fork(&liar.descriptor, proof).unwrap();
         }
         assert!(kept() <= MAX_KEPT_FORKS * (usize::from(incarnation) + 1));
@@ -361,5 +372,62 @@ fn proofs_that_do_not_act_are_kept_within_a_bound() {
     }
     assert_eq!(bob.forks(liar.festival).unwrap().len(), 1);
     drop(bob);
-    assert_eq!(open(&store).forks(liar.festival).unwrap().len(), 1);
+    let mut bob = open(&store);
+    assert_eq!(bob.forks(liar.festival).unwrap().len(), 1);
+    bob.block(liar.user()).unwrap();
+    assert_eq!(kept(), 0, "whoever is blocked leaves no proofs behind either");
+}
+
+/// Two own logs that built on each other are both cut: writing one again takes in the other's.
+#[test]
+fn a_branch_that_built_on_another_cut_log_is_written_again_with_it() {
+    let mut rng = rng(107);
+    let Twins { mut ada, mut clone, festival, log } = twins(&mut rng, 1);
+    let ticket = ada.festival(festival).unwrap().unwrap();
+    // The laptop's log forks too, and the phone's lost branch has seen its lost entry.
+    let store = Shared::new();
+    let open = |store: &Shared| {
+        Replica::open(Box::new(store.clone()), ada_key(), Box::new(Always)).unwrap()
+    };
+    let mut laptop = open(&store);
+    laptop.join(&ticket).unwrap();
+    meet(&mut laptop, &mut ada, festival);
+    put(&mut laptop, festival, "l0", &event("l0"), &mut rng);
+    laptop.close(&mut rng).unwrap();
+    let (mut laptop, mut other) = (open(&store), open(&store.copy()));
+    put(&mut laptop, festival, "l1", &event("l1"), &mut rng);
+    put(&mut other, festival, "l2", &event("l2"), &mut rng);
+    meet(&mut laptop, &mut ada, festival);
+    put(&mut ada, festival, "a1", &event("a1"), &mut rng);
+    put(&mut clone, festival, "a2", &event("a2"), &mut rng);
+    let mut bob = replica(&Identity::generate(&mut rng));
+    bob.join(&ticket).unwrap();
+    for peer in [&mut other, &mut clone] {
+        meet(&mut bob, peer, festival);
+    }
+    meet(&mut bob, &mut ada, festival);
+    assert_eq!(ada.forks(festival).unwrap().len(), 2);
+    assert_eq!(titles(&ada, festival), ["common 0", "l0"]);
+    let fork = ada.forks(festival).unwrap().into_iter().find(|fork| fork.log == log).unwrap();
+    let held = fork.branches.iter().max_by_key(|branch| branch.end.length).unwrap();
+    for branch in &fork.branches {
+        let again = ada.reissue(&log, &branch.end.chain, NOW, &mut rng).unwrap();
+        assert!(branch != held || again > 0);
+    }
+    assert!(titles(&ada, festival).contains(&"a1".to_owned()), "{:?}", titles(&ada, festival));
+    assert!(titles(&ada, festival).contains(&"l1".to_owned()), "{:?}", titles(&ada, festival));
+}
+
+#[test]
+fn a_stranger_cannot_make_a_device_leave_its_log() {
+    let mut rng = rng(108);
+    let Twins { mut ada, festival, log, .. } = twins(&mut rng, 1);
+    let liar = Liar::in_festival(&ada.festival(festival).unwrap().unwrap(), &mut rng);
+    put(&mut ada, festival, "a", &event("a"), &mut rng);
+    let same = LogId { document: liar.descriptor.id(), incarnation: log.incarnation };
+    let segment = liar.segment(same, &Tip::start(&same), &["x"]).into_segment();
+    ada.accept(&liar.descriptor, segment).unwrap();
+    put(&mut ada, festival, "b", &event("b"), &mut rng);
+    let own = ada.logs(festival).unwrap();
+    assert_eq!(own.iter().filter(|(other, _)| other.document == log.document).count(), 1);
 }

@@ -123,3 +123,40 @@ fn segments_that_come_too_early_wait_within_their_bound() {
     assert!(small.take(&log, 100).is_none(), "what is known already is dropped");
     assert_eq!(small.bytes(), 0);
 }
+
+#[test]
+fn who_leaves_a_festival_and_comes_back_forks_nobody_and_promises_nothing_unasked() {
+    let mut rng = rng(203);
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::generate(&mut rng);
+    let store = Shared::new();
+    let open = || {
+        let tokens = p2panda_core::store::RuntimeDir::at(folder.path());
+        Replica::open(Box::new(store.clone()), identity.clone(), Box::new(tokens)).unwrap()
+    };
+    let mut ada = open();
+    ada.allow_decisions().unwrap();
+    let ticket = festival_of(&mut ada, &mut rng);
+    let id = ticket.id();
+    put(&mut ada, id, "before", &event("before"), &mut rng);
+    let mut bob = replica(&Identity::generate(&mut rng));
+    bob.join(&ticket).unwrap();
+    meet(&mut ada, &mut bob, id);
+    // Once within one run of the program, once from one to the next.
+    for (round, closes) in [false, true].into_iter().enumerate() {
+        ada.leave_festival(id).unwrap();
+        if closes {
+            ada.close(&mut rng).unwrap();
+            ada = open();
+        }
+        ada.join(&ticket).unwrap();
+        assert!(!ada.may_decide());
+        put(&mut ada, id, &format!("after-{round}"), &event("after"), &mut rng);
+        meet(&mut ada, &mut bob, id);
+        assert_eq!(bob.forks(id).unwrap(), []);
+        assert_equal(&ada, &bob);
+        ada.close(&mut rng).unwrap();
+        ada = open();
+    }
+    assert_eq!(titles(&bob, id).len(), 3);
+}

@@ -92,7 +92,7 @@ impl Replica {
             return Ok(Accepted::Duplicate); // its head was verified when it first came
         }
         let verified = segment.verify(&start, &descriptor.user)?;
-        self.leave(&log);
+        self.leave(&log, &descriptor.user);
         if start.length < held.length
             && let Some(own) = self.run(&log, start.length)?
             && let Some(proof) = ForkProof::between(log, &start, own, verified.run())
@@ -139,11 +139,8 @@ impl Replica {
     }
 
     /// Our own incarnation went on elsewhere: whatever came of it, the next edit draws a fresh one.
-    pub(super) fn leave(&mut self, log: &LogId) {
-        let own = |replica: &Self| replica.descriptor(&log.document);
-        if Some(log.incarnation) == self.incarnation
-            && own(self).is_ok_and(|own| own.is_none_or(|own| own.user == self.user()))
-        {
+    pub(super) fn leave(&mut self, log: &LogId, author: &UserId) {
+        if Some(log.incarnation) == self.incarnation && *author == self.user() {
             self.incarnation = None;
             self.unused_token = None;
         }
@@ -159,6 +156,10 @@ impl Replica {
     ) -> Result<Accepted, AcceptError> {
         let log = *new.log();
         let held = *new.start();
+        if descriptor.user == self.user() {
+            // The name in the store was given to what it held before.
+            self.unused_token = None;
+        }
         let mut batch = Batch::new();
         let proof = self.kept_fork_within(&new)?.or(proof);
         if let Some(proof) = &proof {

@@ -103,11 +103,14 @@ impl Replica {
             return Ok(ForkOutcome::Known { at: state.length });
         }
         let proof = proof.verify(&descriptor.user)?;
-        self.leave(&log);
+        self.leave(&log, &descriptor.user);
         let at = *proof.at();
         let held = state.as_ref().map_or(0, |state| state.length);
         if at.length > held {
-            self.keep_fork(&proof)?;
+            // Of documents that nothing is held of, proofs would be kept without bound.
+            if self.descriptor(&log.document)?.is_some() {
+                self.keep_fork(&proof)?;
+            }
             return Ok(ForkOutcome::Unknown);
         }
         if self.chain_at(&log, at.length)? != Some(at.chain) {
@@ -211,7 +214,7 @@ impl Replica {
         }
         self.put_fork(&mut batch, proof)?;
         batch.put(Table::Documents, *log.document.as_bytes(), codec::encode(descriptor));
-        self.leave(&log);
+        self.leave(&log, &descriptor.user);
         let cut = LogState {
             length: at.length,
             chain: at.chain,
@@ -266,7 +269,7 @@ impl Replica {
     }
 
     /// What is kept of a log behind its parting, by the chain value at its end.
-    fn cut_branches(&self, log: &LogId, at: &Tip) -> Result<Vec<CutBranch>, StoreError> {
+    pub(super) fn cut_branches(&self, log: &LogId, at: &Tip) -> Result<Vec<CutBranch>, StoreError> {
         let aside = self.aside(log)?;
         let goes_on: BTreeSet<Chain> = aside.iter().map(|segment| segment.start).collect();
         let ends = aside.iter().map(|segment| segment.end);

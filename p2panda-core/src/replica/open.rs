@@ -132,6 +132,16 @@ impl Replica {
         self.may_decide
     }
 
+    /// Says that what this device knew of its user's promises is not all any more.
+    pub(super) fn forbid_decisions(&mut self) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.delete(Table::Meta, MAY_DECIDE_KEY);
+        self.store.commit(batch)?;
+        self.dirty = true;
+        self.may_decide = false;
+        Ok(())
+    }
+
     /// Says that this device knows what its user promised: because the key was generated here just
     /// now, because the user's own documents were synced since the opening, or because the user
     /// says that there is no other copy.

@@ -24,7 +24,8 @@ struct Source {
 impl Replica {
     /// Writes a branch of an own cut log again, in a log of the present incarnation: every change
     /// that the cut took from the document, of this log and of those that depended on it. Returns
-    /// how many changes were made again. Do it for the branch that you wrote: `end` is the chain
+    /// how many changes were made again; where the branch builds on something that is not held here,
+    /// the rest of it stays aside. Do it for the branch that you wrote: `end` is the chain
     /// value at its end, as [`forks`](Self::forks) lists it.
     ///
     /// # Errors
@@ -52,15 +53,25 @@ impl Replica {
             let mut payloads = self.payloads(&other, 0, state.length)?;
             if other == *log {
                 payloads.extend(lost.payloads.iter().cloned());
+            } else if state.is_cut
+                && let [only] = self.cut_branches(&other, &state.tip())?[..]
+            {
+                // What is written again may have built on it.
+                let beside = self.cut_branch(&other, &state.tip(), &only.end.chain)?;
+                payloads.extend(beside.payloads);
             }
             sources.push(Source { log: other, payloads, at: 0 });
         }
         let counts = |log: &LogId| present.document.length(&log.incarnation);
-        let (draft, changes) = draft_what_is_lost(Document::new(self.user()), sources, counts);
+        let (draft, changes, unread) =
+            draft_what_is_lost(Document::new(self.user()), sources, counts);
         self.cache(descriptor.id(), present);
         let fresh = Incarnation::random(rng);
         let drafts = BTreeMap::from([(descriptor.label.clone(), draft)]);
         self.write(descriptor.festival, now, fresh, drafts)?;
+        if unread.contains(log) {
+            return Ok(changes);
+        }
         let mut batch = Batch::new();
         for key in lost.keys {
             batch.delete(Table::Cut, key);
@@ -86,12 +97,13 @@ impl Replica {
     }
 }
 
-/// Builds the document as it was, and drafts the changes that the present one lacks.
+/// Builds the document as it was, and drafts the changes that the present one lacks. Returns how
+/// many these are, and the logs of which something still waits.
 fn draft_what_is_lost(
     mut document: Document,
     mut sources: Vec<Source>,
     counts: impl Fn(&LogId) -> u64,
-) -> (Draft, usize) {
+) -> (Draft, usize, Vec<LogId>) {
     let mut draft = Draft::default();
     let mut replay = Replay::default();
     let mut changes = 0;
@@ -112,5 +124,7 @@ fn draft_what_is_lost(
             }
         }
     }
-    (draft, changes)
+    let unread = sources.iter().filter(|source| source.at < source.payloads.len());
+    let unread = unread.map(|source| source.log).collect();
+    (draft, changes, unread)
 }

@@ -4,11 +4,11 @@
 use crate::{
     codec,
     document::{Document, Touched},
-    id::{DocumentId, FestivalId, LogId, UserId},
+    id::{FestivalId, UserId},
     log::DocumentDescriptor,
     replica::{Replica, damaged, fixed, log_key},
     store::{Batch, Entry, StoreError, Table, prefix_end},
-    view::stored_at,
+    view::{Pages, author_key, stored_at},
 };
 
 /// How many keys are deleted in one batch.
@@ -90,6 +90,11 @@ impl Replica {
     /// # Errors
     /// [`StoreError`]; what is left then goes with the next call.
     pub fn leave_festival(&mut self, festival: FestivalId) -> Result<(), StoreError> {
+        // What was written and promised there is gone from here: joined again, this device must
+        // neither go on with a log whose beginning it has forgotten nor promise anything unasked.
+        self.incarnation = None;
+        self.unused_token = None;
+        self.forbid_decisions()?;
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
@@ -122,7 +127,7 @@ impl Replica {
         }
     }
 
-    /// Removes one document: first what the view says of it, then its logs.
+    /// Removes one document with its logs and what the view says of it, in one batch.
     fn remove_document(&mut self, descriptor: &DocumentDescriptor) -> Result<(), StoreError> {
         let document = descriptor.id();
         let cached = self.take_document(descriptor)?;
@@ -131,29 +136,24 @@ impl Replica {
         let mut batch = Batch::new();
         let nothing = Document::new(descriptor.user);
         self.write_rows(&mut batch, descriptor, &nothing, &all)?;
+        batch.delete(Table::Index, author_key(descriptor));
         let logs = self.document_logs(descriptor.festival, &document)?;
         for (log, _) in &logs {
             batch.delete(Table::Logs, log_key(descriptor.festival, log));
         }
+        for table in [Table::Segments, Table::Cut, Table::Forks] {
+            let mut pages = Pages::of(table, document.as_bytes());
+            loop {
+                let page = pages.next(&*self.store)?;
+                if page.is_empty() {
+                    break;
+                }
+                page.into_iter().for_each(|(key, _)| batch.delete(table, key));
+            }
+        }
         batch.delete(Table::Documents, *document.as_bytes());
         let grown: Vec<_> = logs.iter().map(|(log, _)| (descriptor.festival, *log, None)).collect();
-        self.commit(batch, &grown)?;
-        for (log, _) in logs {
-            self.remove_log(&log)?;
-        }
-        self.remove_kept_forks(&document)
-    }
-
-    fn remove_log(&mut self, log: &LogId) -> Result<(), StoreError> {
-        for table in [Table::Segments, Table::Cut] {
-            self.remove_all(table, &log.to_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Proofs are kept of logs that are not held too.
-    fn remove_kept_forks(&mut self, document: &DocumentId) -> Result<(), StoreError> {
-        self.remove_all(Table::Forks, document.as_bytes())
+        self.commit(batch, &grown)
     }
 
     fn remove_all(&mut self, table: Table, prefix: &[u8]) -> Result<(), StoreError> {

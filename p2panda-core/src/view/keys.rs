@@ -2,6 +2,7 @@
 
 use crate::{
     id::{DocumentId, EntityId, FestivalId},
+    log::DocumentDescriptor,
     replica::damaged,
     store::{StoreError, Table},
 };
@@ -116,6 +117,12 @@ pub(super) fn index_key(index: IndexOf, festival: FestivalId, parts: &[&[u8]]) -
         key.extend_from_slice(part);
     }
     key
+}
+
+/// Where it is noted whose a document is.
+pub(crate) fn author_key(descriptor: &DocumentDescriptor) -> Vec<u8> {
+    let DocumentDescriptor { festival, user, .. } = descriptor;
+    index_key(IndexOf::Author, *festival, &[user.as_bytes(), descriptor.id().as_bytes()])
 }
 
 /// Every prefix of keys under which something of a festival's view is stored.
