@@ -6,9 +6,11 @@ mod festival;
 mod links;
 mod log;
 pub mod meeting;
+mod received;
 pub mod sketches;
 
 pub use festival::Programme;
 pub use links::Links;
 pub use log::OneLog;
+pub use received::Received;
 pub use sketches::Sketches;

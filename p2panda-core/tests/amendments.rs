@@ -168,7 +168,16 @@ fn who_is_no_editor_writes_nothing_and_an_editor_nothing_that_is_the_owners() {
     let dora = bed.user(DORA);
     let refused = bed.edit(BOB, |edit| edit.add_editor(&id, &dora));
     assert!(matches!(refused, Err(EditError::NotYours(_))), "{refused:?}");
-    for field in ["editors", "kind", "policy", "capacity", "available", "amended"] {
+    for field in [
+        "editors",
+        "kind",
+        "policy",
+        "capacity",
+        "available",
+        "buffer_before",
+        "buffer_after",
+        "amended",
+    ] {
         let refused = bed.edit(BOB, |edit| edit.set(&id, &[field], 1.into()));
         assert!(matches!(refused, Err(EditError::OwnersField { .. })), "{field}: {refused:?}");
     }

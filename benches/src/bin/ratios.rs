@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use benches::{Links, OneLog, Programme};
+use benches::{Links, OneLog, Programme, Received};
 
 fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--quick") { 5 } else { 51 };
@@ -30,6 +30,14 @@ fn main() {
         rounds,
         || thousand.accept_on_disk(true),
         || thousand.accept_on_disk(false),
+    );
+    let (at_once, all) = (20, 20 * (u32::try_from(rounds).unwrap_or(u32::MAX) + 1));
+    let (large, small) = (Received::new(2_000, all), Received::new(10, all));
+    row(
+        "take 20 edits in: into 2,000 entities | into 10",
+        rounds,
+        || large.take(at_once),
+        || small.take(at_once),
     );
     let programme = Programme::new(1_351);
     assert_eq!(programme.afternoon(), programme.afternoon_of_all());

@@ -111,7 +111,7 @@ pub(crate) enum Command {
     /// be read, blocked users
     ///
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
-    /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user]}.
+    /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user, ...]}.
     Doctor,
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]

@@ -128,3 +128,36 @@ fn a_fork_is_shown_everywhere_proved_to_third_parties_and_written_again() {
         assert_eq!(home.fingerprint(), friend.fingerprint());
     }
 }
+
+#[test]
+fn a_log_that_was_refused_is_shown_with_its_reason() {
+    use p2panda_core::{
+        DocumentDescriptor, Identity, Incarnation, LogId, Replica, Ticket, Tip, VerifiedSegment,
+        store::{MemoryStore, NoResume},
+    };
+    let place = Place::new();
+    let ada = place.home("ada");
+    let festival = ada.found("Meadow").parse::<Ticket>().unwrap().festival;
+    let hostile = Identity::from_secret(&[7; 32]);
+    let (id, user) = (festival.id(), hostile.user());
+    let descriptor = DocumentDescriptor { festival: id, user, label: String::new() };
+    let incarnation = Incarnation::from_bytes([1; 8]);
+    let log = LogId { document: descriptor.id(), incarnation };
+    let payloads = vec![b"no change of Automerge".to_vec()];
+    let segment = VerifiedSegment::sign(&hostile, log, &Tip::start(&log), payloads).unwrap();
+    let mut carrier =
+        Replica::open(Box::new(MemoryStore::new()), hostile, Box::new(NoResume)).unwrap();
+    carrier.join(&festival).unwrap();
+    carrier.accept(&descriptor, segment.into_segment()).unwrap();
+    carrier.flush().unwrap();
+    let mut archive = Vec::new();
+    carrier.export(id, &mut archive).unwrap();
+    ada.json(&["import", &place.file("archive", archive)]);
+
+    let stopped = &ada.json(&["doctor"])["stopped"][0];
+    assert_eq!(stopped["why"]["refused"], "not-a-change", "{stopped}");
+    assert_eq!(stopped["author"], json!(user));
+    let text = ada.text(&["doctor"]);
+    assert!(text.contains("stands still, for everyone: the payload is no"), "{text}");
+    ada.json(&["event", "add", "Life goes on"]);
+}

@@ -62,6 +62,7 @@ pub fn hand_over(from: &Replica, to: &mut Replica, festival: FestivalId) -> usiz
 }
 
 pub fn assert_equal(left: &Replica, right: &Replica) {
+    assert_eq!((left.caught(), right.caught()), (0, 0), "the last net caught something");
     assert_eq!(left.fingerprint_logs().unwrap(), right.fingerprint_logs().unwrap(), "logs differ");
     assert_eq!(left.fingerprint_view().unwrap(), right.fingerprint_view().unwrap(), "views differ");
 }

@@ -161,7 +161,7 @@ impl Base {
     }
 }
 
-/// Longer runs: `P2PANDA_MUTATIONS=1000000 cargo test --release -p p2panda-core mutated`
+/// Longer runs: `P2PANDA_MUTATIONS=1000000 cargo test --release -p p2panda-core --lib mutated`
 fn runs() -> u32 {
     let runs = std::env::var("P2PANDA_MUTATIONS").ok().and_then(|runs| runs.parse().ok());
     runs.unwrap_or(20_000)
