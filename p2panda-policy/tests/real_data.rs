@@ -176,9 +176,9 @@ fn the_rooms_of_the_36c3_under_first_come_and_under_manual() {
         seen.push(rooms_under(&policy, &tracks));
     }
     assert_eq!(seen[0], seen[1], "an owner who says yes to all is as first come");
-    println!("36C3: {:?}", seen[0]);
-    assert_eq!(seen[0].values().sum::<usize>(), 1_351);
-    assert_eq!(seen[0]["invalid"], 1, "one session lasts no time");
+    // One session lasts no time; the others that are not confirmed have somebody in their way.
+    let expected = [("confirmed", 1_228), ("conflicted", 122), ("invalid", 1)];
+    assert_eq!(seen[0], expected.map(|(name, count)| (name.to_owned(), count)).into());
 }
 
 fn rooms_under(policy: &PolicySpec, tracks: &Wishes) -> BTreeMap<String, usize> {

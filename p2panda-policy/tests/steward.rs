@@ -186,7 +186,13 @@ fn a_vote_collector_signs_what_the_voters_approved_in_the_order_of_arrival() {
     let mut facts = view(stage_by(policy), requests.iter().chain(&votes));
     let order = arrivals([(&requests[1], 1), (&requests[0], 2), (&requests[2], 3)]);
     let mut olga = Device::new(OLGA, 1);
-    assert_eq!(confirmed(&run_steward(&mut facts, &mut olga, &order, None)), [&requests[1].id]);
+    let before = facts.clone();
+    let acts = run_steward(&mut facts, &mut olga, &order, None);
+    assert_eq!(confirmed(&acts), [&requests[1].id]);
+    assert_eq!(run_steward(&mut facts, &mut olga, &order, None), []);
+    // Killed before its act was written, it signs the same.
+    let again = run_steward(&mut before.clone(), &mut Device::new(OLGA, 2), &order, None);
+    assert_eq!(again, acts);
     let names = requests.each_ref().map(|request| verdict(&facts, request));
     assert_eq!(names, ["conflicted", "confirmed", "requested"]);
 }

@@ -59,6 +59,8 @@ fn scene() -> Scene {
     Scene { base: disk.bytes(), festival, descriptor, segments }
 }
 
+type Work = fn(&Scene, &Disk) -> usize;
+
 /// Edits one by one; how many were acknowledged.
 fn edits(scene: &Scene, disk: &Disk) -> usize {
     let Ok(store) = open(disk) else { return 0 };
@@ -106,7 +108,7 @@ fn assert_whole(scene: &Scene, bytes: Vec<u8>, acknowledged: usize, context: &st
 #[test]
 fn a_power_cut_keeps_what_a_replica_acknowledged_and_no_part_of_a_segment() {
     let scene = scene();
-    let works: [(&str, fn(&Scene, &Disk) -> usize); 2] = [("edits", edits), ("intake", intake)];
+    let works: [(&str, Work); 2] = [("edits", edits), ("intake", intake)];
     let mut seen = 0;
     for (name, work) in works {
         let whole = Disk::new(scene.base.clone(), Fault::Never);
