@@ -170,7 +170,7 @@ impl Session {
     ) -> Result<(), SyncError> {
         let result = match input {
             Input::Frame(frame) => self.frame(now, &frame, replica, sketches),
-            Input::Deadline => self.time(now),
+            Input::Deadline => self.time(now, replica),
             Input::Closed => self.closed(replica),
         };
         result.or_else(|error| self.fail(error, replica))
@@ -224,7 +224,9 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let waiting = match &self.phase {
-            Phase::Exchange(exchange) => !exchange.is_settled(),
+            // A live link may be silent for as long as there is nothing to say; of a peer that came
+            // for one exchange it is expected that it leaves after it.
+            Phase::Exchange(exchange) => !exchange.is_settled() || !exchange.is_live(),
             Phase::Over => false,
             _ => true,
         };
@@ -347,10 +349,16 @@ impl Session {
         }
     }
 
-    fn time(&self, now: Duration) -> Result<(), SyncError> {
-        match self.deadline() {
-            Some(deadline) if deadline <= now => Err(SyncError::Stalled { after: PATIENCE }),
-            _ => Ok(()),
+    fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return Ok(());
+        }
+        match &self.phase {
+            // It has all that there is, and does not leave: this side does.
+            Phase::Exchange(exchange) if exchange.is_settled() && !self.handed_out => {
+                self.closed(replica)
+            }
+            _ => Err(SyncError::Stalled { after: PATIENCE }),
         }
     }
 
