@@ -116,11 +116,11 @@ impl Exchange {
         }))
     }
 
-    /// What tells the peer whether its chain goes on from ours. It depends on both nonces, so
+    /// What tells the peer whether its chain goes on from ours. It depends on the session, so
     /// nobody can have looked for two chains with one digest; should two have one all the same, what
     /// is pushed does not fit, and the peer is asked.
     pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> [u8; 4] {
-        let token = self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
+        let token = self.hashes.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
         let [a, b, c, d, ..] = token.0;
         [a, b, c, d]
     }
