@@ -376,6 +376,7 @@ impl Exchange {
             return Err(PeerFault::Message("DONE").into());
         }
         if done.messages == self.sent {
+            self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
         }
         if !self.caught_up {
