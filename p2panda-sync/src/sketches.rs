@@ -14,6 +14,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     error::SyncError,
+    session::EarlyBytes,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch, Sums},
 };
 
@@ -57,6 +58,8 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
+    /// What sessions hold that came too early.
+    pub(crate) early: EarlyBytes,
 }
 
 /// Our salt, since when it is used here, and how long before that.
@@ -134,6 +137,7 @@ impl Sketches {
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
+            early: EarlyBytes::default(),
         }
     }
 

@@ -2,12 +2,15 @@
 
 mod budget;
 mod compare;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
 mod outgoing;
 mod report;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::{collections::VecDeque, time::Duration};
@@ -27,6 +30,7 @@ use crate::{
     wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
 };
 
+pub(crate) use early::EarlyBytes;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.

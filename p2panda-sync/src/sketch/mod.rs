@@ -54,6 +54,9 @@ pub use self::{
     syn::{MAX_SYNDROMES, Syndromes},
 };
 
+#[cfg(test)]
+pub(crate) use key::narrow::set_key_bits;
+
 /// A log that the two sides do not hold alike, as far as a sketch tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
