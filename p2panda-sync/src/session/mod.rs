@@ -6,6 +6,7 @@ mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
+mod live;
 mod outgoing;
 mod report;
 mod wishes;
@@ -193,7 +194,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.deadline().is_none();
+        let idle = self.patience().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -223,6 +224,15 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let own = match &self.phase {
+            Phase::Exchange(exchange) => exchange.deadline(),
+            _ => None,
+        };
+        [own, self.patience()].into_iter().flatten().min()
+    }
+
+    /// Until when the peer has to do something.
+    fn patience(&self) -> Option<Duration> {
         let waiting = match &self.phase {
             Phase::Exchange(exchange) => !exchange.is_settled(),
             Phase::Over => false,
@@ -348,7 +358,7 @@ impl Session {
     }
 
     fn time(&self, now: Duration) -> Result<(), SyncError> {
-        match self.deadline() {
+        match self.patience() {
             Some(deadline) if deadline <= now => Err(SyncError::Stalled { after: PATIENCE }),
             _ => Ok(()),
         }

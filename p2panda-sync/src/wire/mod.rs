@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 use crate::error::PeerFault;
 
 pub(crate) use self::{
-    packed::{Stand, Stands, Wanted, Wants, read_keys, write_keys},
+    packed::{Head, Heads, Stand, Stands, Wanted, Wants, read_keys, write_keys},
     push::{Batch, Deflated, Owner, Piece},
 };
 
@@ -50,6 +50,9 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+const IHAVE: u8 = 16;
+const GRAFT: u8 = 17;
+const PRUNE: u8 = 18;
 
 /// Structs with named fields here, arrays on the wire.
 macro_rules! messages {
@@ -186,6 +189,17 @@ messages! {
         seconds: Option<u64>,
     }
 
+    /// Heads of logs that the sender has and does not push.
+    Ihave {
+        place: u64,
+        heads: ByteBuf,
+    }
+
+    /// What comes in this festival does so by other ways too: do not push it here.
+    Prune {
+        place: u64,
+    }
+
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
@@ -238,6 +252,10 @@ pub(crate) enum Message {
     Fork(Box<Fork>),
     Refuse(Refuse),
     Busy(Busy),
+    Ihave(Ihave),
+    /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
+    Graft(Want),
+    Prune(Prune),
 }
 
 impl Message {
@@ -260,6 +278,9 @@ impl Message {
             Self::Fork(body) => (FORK, codec::encode(&**body)),
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
+            Self::Ihave(body) => (IHAVE, codec::encode(body)),
+            Self::Graft(body) => (GRAFT, codec::encode(body)),
+            Self::Prune(body) => (PRUNE, codec::encode(body)),
         };
         join(&[kind], &body)
     }
@@ -281,6 +302,9 @@ impl Message {
             Self::Fork(_) => "FORK",
             Self::Refuse(_) => "REFUSE",
             Self::Busy(_) => "BUSY",
+            Self::Ihave(_) => "IHAVE",
+            Self::Graft(_) => "GRAFT",
+            Self::Prune(_) => "PRUNE",
         }
     }
 
@@ -298,6 +322,11 @@ impl Message {
         )
     }
 
+    /// Whether the other side has to answer it, if only with `DONE`.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.is_counted() && !matches!(self, Self::Ihave(_) | Self::Prune(_))
+    }
+
     /// Whether it brings what is stored, and not what it takes to find out what to bring.
     pub(crate) const fn is_content(&self) -> bool {
         matches!(self, Self::Push(_) | Self::Fork(_))
@@ -306,7 +335,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH;
+        let control = (HELLO..=PRUNE).contains(&kind) && kind != PUSH;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -333,6 +362,9 @@ impl Message {
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
+            IHAVE => Self::Ihave(read(body, "IHAVE")?),
+            GRAFT => Self::Graft(read(body, "GRAFT")?),
+            PRUNE => Self::Prune(read(body, "PRUNE")?),
             _ => return Ok(None),
         };
         Ok(Some(message))
