@@ -426,6 +426,7 @@ impl Exchange {
             return Err(PeerFault::Message("DONE").into());
         }
         if done.messages >= self.asked {
+            self.find_unknown(cx)?;
             self.wishes.must_be_served(cx.replica)?;
         }
         if !self.caught_up {

@@ -389,6 +389,18 @@ impl Exchange {
         Ok(None)
     }
 
+    /// What was asked for by its key alone may have come from elsewhere, and the peer was told so.
+    pub(super) fn find_unknown(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        for (place, key) in self.wishes.unknown() {
+            let Some(common) = self.commons.get(&place) else { continue };
+            let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+            if let Some(log) = log_of(sketch, key) {
+                self.wishes.came(place, Stand::long(key), &log, cx.replica)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The peer misses something that was told here: the link is eager again.
     pub(super) fn grafted(&mut self, want: &Want, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let live = self.live.as_mut().ok_or(PeerFault::Unexpected("GRAFT"))?;

@@ -71,6 +71,12 @@ impl Wishes {
         self.asked.insert((place, Stand::short(key)), wish);
     }
 
+    /// What was asked for and is not known to be any log.
+    pub(super) fn unknown(&self) -> Vec<(u64, u64)> {
+        let unknown = self.asked.iter().filter(|(_, wish)| wish.log.is_none());
+        unknown.map(|(at, _)| *at).collect()
+    }
+
     /// A log has come, as far as it is held now.
     pub(super) fn came(
         &mut self,

@@ -371,6 +371,12 @@ impl Message {
     }
 }
 
+/// Whether a frame of this type brings what is stored.
+#[cfg(feature = "sim")]
+pub(crate) const fn is_content(kind: u8) -> bool {
+    matches!(kind, PUSH | FORK)
+}
+
 /// The body, or the version that is not spoken here.
 fn versioned<'a>(body: &'a [u8], name: &'static str) -> Result<Result<&'a [u8], u8>, PeerFault> {
     match body.split_first() {

@@ -6,6 +6,7 @@
 //! `P2PANDA_TOLD=1` tells every event.
 #![allow(clippy::unwrap_used)]
 
+mod mesh;
 mod organisers;
 mod random;
 mod scenarios;
