@@ -249,11 +249,7 @@ impl Exchange {
     }
 
     /// Takes heads of one festival that the peer does not know.
-    fn heads(
-        &mut self,
-        place: u64,
-        cx: &mut Context<'_>,
-    ) -> Result<Vec<(LogId, Head)>, SyncError> {
+    fn heads(&mut self, place: u64, cx: &mut Context<'_>) -> Result<Vec<(LogId, Head)>, SyncError> {
         let mut heads = Vec::new();
         while heads.len() < Heads::MAX {
             let Some(live) = &mut self.live else { break };

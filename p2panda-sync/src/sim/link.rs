@@ -208,8 +208,10 @@ impl Lane {
         }
         let copies = if datagram && random.chance(link.duplication) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut arrival =
-                self.busy_until + delay + link.latency + random.between(Duration::ZERO, link.jitter);
+            let mut arrival = self.busy_until
+                + delay
+                + link.latency
+                + random.between(Duration::ZERO, link.jitter);
             if !datagram {
                 arrival = arrival.max(self.last_arrival);
             } else if random.chance(link.reordering) {

@@ -179,7 +179,7 @@ pub fn siege(size: usize) -> Cast {
 pub fn mesh(count: usize, loss: f64) -> Cast {
     let mut scenario = Scenario::new(format!("mesh of {count} at a loss of {loss}"));
     let festival = scenario.festival();
-    let writes = Peer::new([festival]).acting_every(secs(60));
+    let writes = Peer::new([festival]).acting_every(secs(90));
     let peers: Vec<_> = (0..count).map(|_| scenario.peer(writes.clone())).collect();
     let link = Link {
         latency: Duration::from_millis(20),
@@ -207,7 +207,7 @@ pub fn mesh(count: usize, loss: f64) -> Cast {
     scenario.at(secs(70), Change::MendAll);
     scenario.writing_until(secs(120));
     scenario.lasting(secs(180));
-    scenario.sampled_every(secs(5));
+    scenario.sampled_every(secs(2));
     scenario.checked_every(50);
     let mut cast = Cast::new(scenario, peers[0]);
     cast.slots = 12;

@@ -65,7 +65,14 @@ impl Spreading {
     }
 
     /// A log has so many entries at a peer; `others` have to get what is new everywhere.
-    fn grow(&mut self, peer: PeerId, log: LogId, at: (FestivalId, u64), now: Duration, others: u64) {
+    fn grow(
+        &mut self,
+        peer: PeerId,
+        log: LogId,
+        at: (FestivalId, u64),
+        now: Duration,
+        others: u64,
+    ) {
         let (festival, length) = at;
         let reached = self.reached[peer.0].0.entry(log).or_default();
         let from = std::mem::replace(reached, length.max(*reached));

@@ -214,8 +214,11 @@ mod tests {
 
     fn head() -> impl Strategy<Value = Head> {
         let length = prop_oneof![0..300_u64, any::<u64>()];
-        (0..1_u64 << 40, length, any::<[u8; 4]>())
-            .prop_map(|(key, length, digest)| Head { key, length, digest })
+        (0..1_u64 << 40, length, any::<[u8; 4]>()).prop_map(|(key, length, digest)| Head {
+            key,
+            length,
+            digest,
+        })
     }
 
     fn stand() -> impl Strategy<Value = Stand> {
