@@ -10,6 +10,7 @@ mod logs;
 mod materialise;
 mod open;
 mod rebuild;
+mod recover;
 mod reissue;
 mod remake;
 mod removal;

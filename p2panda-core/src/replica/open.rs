@@ -85,8 +85,9 @@ impl Replica {
             recent: VecDeque::new(),
             recent_end: 0,
         };
-        replica.recover()?;
+        replica.learn_aside()?;
         replica.rebuild_outdated_view()?;
+        replica.settle_aside()?;
         Ok(replica)
     }
 
