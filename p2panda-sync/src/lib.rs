@@ -78,6 +78,7 @@
 
 mod driver;
 mod error;
+mod live;
 mod node;
 mod session;
 #[cfg(feature = "sim")]

@@ -14,6 +14,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     error::SyncError,
+    live::Links,
     session::EarlyBytes,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch, Sums},
 };
@@ -58,6 +59,8 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
+    /// What live links share goes along, as it belongs to the same replica.
+    pub(crate) links: Links,
     /// What sessions hold that came too early.
     pub(crate) early: EarlyBytes,
 }
@@ -137,6 +140,7 @@ impl Sketches {
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
+            links: Links::default(),
             early: EarlyBytes::default(),
         }
     }

@@ -7,6 +7,7 @@ mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
+mod live;
 mod outgoing;
 mod report;
 #[cfg(test)]
@@ -208,7 +209,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.deadline().is_none();
+        let idle = self.patience().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -238,6 +239,15 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let own = match &self.phase {
+            Phase::Exchange(exchange) => exchange.deadline(),
+            _ => None,
+        };
+        [own, self.patience()].into_iter().flatten().min()
+    }
+
+    /// Until when the peer has to do something.
+    fn patience(&self) -> Option<Duration> {
         let waiting = match &self.phase {
             // A live link may be silent for as long as there is nothing to say; of a peer that came
             // for one exchange it is expected that it leaves after it.
@@ -381,7 +391,7 @@ impl Session {
     }
 
     fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
+        if self.patience().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
         match &self.phase {
