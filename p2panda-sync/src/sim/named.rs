@@ -187,6 +187,7 @@ pub fn mesh(count: usize, loss: f64) -> Cast {
         bandwidth: 500_000,
         loss,
         carriage: Carriage::Retransmitting,
+        every: Some(secs(5)),
         ..Link::wlan()
     };
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
