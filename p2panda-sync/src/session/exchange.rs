@@ -17,7 +17,7 @@ use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
-    greeting::{Agreed, Nonces, Start},
+    greeting::{Agreed, Hashes, Start},
     live::Live,
     report::SyncEvent,
     wishes::Wishes,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     error::{PeerFault, SyncError},
     sketch::Salt,
-    wire::{Done, Message, Open, Resalt, Token},
+    wire::{Message, Open, Resalt, Token},
 };
 
 /// The most bytes of segments that wait for those before them.
@@ -34,19 +34,16 @@ const MAX_EARLY: usize = 256 * 1024;
 /// The most answers that wait for a peer that asks and does not read.
 const MAX_QUEUED: usize = 1024;
 
-/// How often the fingerprints may disagree at the end before the two sides give up.
-const MAX_RECHECKS: u32 = 4;
-
 pub(super) struct Exchange {
     pub(super) opener: bool,
-    pub(super) nonces: Nonces,
+    pub(super) hashes: Hashes,
     /// The largest frame that both sides take.
     pub(super) frame: usize,
     /// The festivals in common, by their place in the `HELLO`.
     pub(super) commons: BTreeMap<u64, Common>,
     pub(super) places: BTreeMap<FestivalId, u64>,
-    /// `OPEN`, until it is sent.
-    greeting: Option<Message>,
+    /// `OPEN` and `PROOF`, until they are sent.
+    greeting: VecDeque<Message>,
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
@@ -86,16 +83,16 @@ pub(super) struct Exchange {
     /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
-    asked: u64,
-    owed: u64,
+    pub(super) asked: u64,
+    pub(super) owed: u64,
     /// What we told the peer last, and it us.
-    told: Option<u64>,
-    heard: Option<u64>,
+    pub(super) told: Option<u64>,
+    pub(super) heard: Option<u64>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
-    rechecks: u32,
+    pub(super) rechecks: u32,
     /// Whether the logs were not equal when the session began.
-    differed: bool,
+    pub(super) differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     /// Both sides were settled once, and now.
@@ -113,7 +110,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(true, agreed, seed, cx);
-        this.greeting = Some(Message::Open(open));
+        this.greeting.push_front(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
             // The OPEN says as much.
@@ -155,7 +152,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { nonces, commons, cursor, frame, live } = agreed;
+        let Agreed { hashes, proof, commons, cursor, frame, live } = agreed;
         let links = &mut cx.sketches.links;
         let festivals = commons.iter().map(|common| common.festival);
         let live = live.then(|| Live::new(festivals, cx.now, links));
@@ -169,11 +166,11 @@ impl Exchange {
         }
         let this = Self {
             opener,
-            nonces,
+            hashes,
             frame,
             commons: by_place,
             places,
-            greeting: None,
+            greeting: proof.map(Message::Proof).into_iter().collect(),
             queue: VecDeque::new(),
             telling: VecDeque::new(),
             live,
@@ -228,8 +225,8 @@ impl Exchange {
         self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
-    fn owes_nothing(&self) -> bool {
-        self.greeting.is_none()
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
@@ -340,7 +337,7 @@ impl Exchange {
     }
 
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        if let Some(greeting) = self.greeting.take() {
+        if let Some(greeting) = self.greeting.pop_front() {
             return Ok(Some(greeting));
         }
         if let Some(message) = self.queue.pop_front() {
@@ -388,75 +385,6 @@ impl Exchange {
         }
         cx.replica.flush()?;
         Ok(true)
-    }
-
-    /// Before both have caught up, every `DONE` answers something. On a live link it is the
-    /// acknowledgement.
-    fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told < Some(self.owed);
-        if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
-            return Ok(None);
-        }
-        self.awaited = false;
-        self.told = Some(self.taken);
-        let says_check = !self.opener && self.differed && !self.caught_up;
-        let check = if says_check { self.check(cx)? } else { None };
-        Ok(Some(Message::Done(Done { messages: self.taken, check })))
-    }
-
-    /// What all logs of the festivals in common hash to, without those that one of us refuses;
-    /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
-        if self.disturbed || !self.parted.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
-            parts.push(fingerprint.0);
-        }
-        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.nonces.token("p2panda 1 sync check", &parts)))
-    }
-
-    fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        if done.messages > self.sent || (!self.opener && done.check.is_some()) {
-            return Err(PeerFault::Message("DONE").into());
-        }
-        if done.messages >= self.asked {
-            self.find_unknown(cx)?;
-            self.wishes.must_be_served(cx.replica)?;
-        }
-        if !self.caught_up {
-            cx.report.answered();
-        }
-        self.heard = Some(done.messages);
-        self.awaited = true;
-        if let Some(theirs) = done.check
-            && done.messages >= self.asked
-            && self.owes_nothing()
-        {
-            self.flush(cx)?;
-            self.look_for_changes(cx)?;
-            if self.check(cx)?.is_some_and(|ours| ours != theirs) {
-                tracing::debug!("the logs are not equal");
-                self.recheck()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All was exchanged that the sketches told of, and yet the logs are not equal: some collide
-    /// under the salt.
-    fn recheck(&mut self) -> Result<(), SyncError> {
-        self.rechecks += 1;
-        if self.rechecks > MAX_RECHECKS {
-            return Err(SyncError::NoProgress);
-        }
-        self.ask_to_compare_again();
-        Ok(())
     }
 
     /// Accepting: the comparison of a festival begins again, under another salt where there is a

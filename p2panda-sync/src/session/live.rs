@@ -22,11 +22,11 @@ use std::{
 
 use p2panda_core::{FestivalId, LogId};
 
-use super::{Context, exchange::Exchange, wishes::Wish};
+use super::{Context, exchange::Exchange, outgoing::named, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     live::{Links, Missing},
-    sketch::{Fp, Sketch},
+    sketch::Fp,
     wire::{Head, Heads, Ihave, Message, Prune, Stand, Want},
 };
 
@@ -283,7 +283,7 @@ impl Exchange {
         for Head { key, length, digest } in heads {
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
             let told = Told::new(length, Some(digest), cx.now);
-            if let Some(log) = log_of(sketch, key)
+            if let Some(log) = named(sketch, Stand::long(key))
                 && self.has_come(&log, told, cx)?
             {
                 if !self.parted.contains(&log) && !self.refused.contains(&log) {
@@ -358,7 +358,7 @@ impl Exchange {
         let Some(common) = self.commons.get(&place) else { return Ok(None) };
         let (festival, salt) = (common.festival, common.salt);
         let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-        let log = log_of(sketch, key);
+        let log = named(sketch, Stand::long(key));
         if let Some(log) = &log {
             if self.has_come(log, told, cx)? {
                 return Ok(None);
@@ -383,18 +383,6 @@ impl Exchange {
             live.grafting.insert(place);
         }
         Ok(None)
-    }
-
-    /// What was asked for by its key alone may have come from elsewhere, and the peer was told so.
-    pub(super) fn find_unknown(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        for (place, key) in self.wishes.unknown() {
-            let Some(common) = self.commons.get(&place) else { continue };
-            let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-            if let Some(log) = log_of(sketch, key) {
-                self.wishes.came(place, Stand::long(key), &log, cx.replica)?;
-            }
-        }
-        Ok(())
     }
 
     /// The peer misses something that was told here: the link is eager again.
@@ -467,10 +455,4 @@ impl Exchange {
         live.next_compared = last.map_or(0, |last| last + 1);
         places.into_iter().try_for_each(|place| self.resalt(place, false, cx))
     }
-}
-
-/// The log with a short key.
-fn log_of(sketch: &Sketch, key: u64) -> Option<LogId> {
-    let nearest = sketch.from_key(Stand::long(key)).next();
-    nearest.filter(|(near, ..)| Stand::short(*near) == key).map(|(_, log, _)| log)
 }

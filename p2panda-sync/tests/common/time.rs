@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    io,
     pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex},
@@ -13,10 +14,10 @@ use std::{
 
 use bytes::Bytes;
 use futures::{
-    FutureExt as _, StreamExt as _, executor::LocalPool, future::BoxFuture,
-    task::LocalSpawnExt as _,
+    FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, executor::LocalPool,
+    future::BoxFuture, task::LocalSpawnExt as _,
 };
-use p2panda_sync::{Clock, Node, Role, memory};
+use p2panda_sync::{Clock, MemoryTransport, Node, Role, Transport, memory};
 
 use super::PUSH;
 
@@ -140,21 +141,8 @@ impl Net {
         for (transport, role, other, own) in
             [(here, Role::Link, to, from), (there, Role::Accept, from, to)]
         {
-            let (frames, dead) = (Rc::clone(&self.frames), Rc::clone(&self.dead));
-            let losing = Rc::clone(&self.losing);
-            let transport = transport.filter(move |frame| {
-                let is_push = frame.as_ref().is_ok_and(|frame| frame[0] == PUSH);
-                let is_alive = !dead.borrow().contains(&(other, own));
-                if is_push && is_alive && losing.get() == Some(own) {
-                    losing.set(None);
-                    dead.borrow_mut().insert((other, own));
-                }
-                let arrives = !dead.borrow().contains(&(other, own));
-                if let (true, Ok(frame)) = (arrives, frame) {
-                    frames.borrow_mut().push((other, own, frame.clone()));
-                }
-                std::future::ready(arrives)
-            });
+            let heard = (Rc::clone(&self.frames), Rc::clone(&self.dead), Rc::clone(&self.losing));
+            let transport = Overheard { transport, ends: (other, own), heard };
             let running = self.nodes[own].run(transport, role, |_| ()).map(drop);
             self.pool.spawner().spawn_local(running).unwrap();
         }
@@ -177,6 +165,61 @@ impl Net {
     /// What arrived since this was asked last.
     pub fn arrived(&self) -> Vec<Frame> {
         std::mem::take(&mut *self.frames.borrow_mut())
+    }
+}
+
+type Heard =
+    (Rc<RefCell<Vec<Frame>>>, Rc<RefCell<BTreeSet<(usize, usize)>>>, Rc<Cell<Option<usize>>>);
+
+/// One end of a link, with what arrives there.
+struct Overheard {
+    transport: MemoryTransport,
+    ends: (usize, usize),
+    heard: Heard,
+}
+
+impl Transport for Overheard {}
+
+impl Stream for Overheard {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        while let Poll::Ready(frame) = self.transport.poll_next_unpin(cx) {
+            let (ends, (frames, dead, losing)) = (self.ends, &self.heard);
+            let is_push = matches!(&frame, Some(Ok(frame)) if frame[0] == PUSH);
+            if is_push && !dead.borrow().contains(&ends) && losing.get() == Some(ends.1) {
+                losing.set(None);
+                dead.borrow_mut().insert(ends);
+            }
+            if frame.is_some() && dead.borrow().contains(&ends) {
+                continue;
+            }
+            if let Some(Ok(frame)) = &frame {
+                frames.borrow_mut().push((ends.0, ends.1, frame.clone()));
+            }
+            return Poll::Ready(frame);
+        }
+        Poll::Pending
+    }
+}
+
+impl Sink<Bytes> for Overheard {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_ready_unpin(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, frame: Bytes) -> io::Result<()> {
+        self.transport.start_send_unpin(frame)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_flush_unpin(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_close_unpin(cx)
     }
 }
 
