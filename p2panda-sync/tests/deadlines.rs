@@ -87,6 +87,18 @@ fn a_live_link_without_news_wakes_only_who_accepted_it_and_that_to_compare() {
 }
 
 #[test]
+fn a_link_that_takes_nothing_is_not_called_again_and_again() {
+    let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
+    talk(SECOND, &mut opener, &mut acceptor);
+    acceptor.handle(SECOND * 6, Input::Deadline).unwrap();
+    assert_eq!(acceptor.session.deadline(), None, "there is something to fetch, when it is taken");
+    let sketch = acceptor.next(SECOND * 9).unwrap();
+    assert_eq!(acceptor.session.deadline(), Some(SECOND * (9 + 10)));
+    opener.handle(SECOND * 9, Input::Frame(sketch)).unwrap();
+    talk(SECOND * 9, &mut opener, &mut acceptor);
+}
+
+#[test]
 fn a_live_link_that_was_silent_for_long_gives_its_peer_the_whole_time_to_answer() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);
