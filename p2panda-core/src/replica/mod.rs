@@ -2,6 +2,7 @@
 
 mod accept;
 mod aside;
+mod decisions;
 mod difference;
 mod edit;
 mod export;
@@ -10,6 +11,7 @@ mod logs;
 mod materialise;
 mod open;
 mod rebuild;
+mod recover;
 mod reissue;
 mod remake;
 mod removal;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 use aside::Aside;
+use decisions::Decisions;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use open::OpenError;
@@ -66,8 +69,7 @@ pub struct Replica {
     incarnation: Option<Incarnation>,
     /// The token with which this replica was opened, as long as nothing has been written.
     unused_token: Option<[u8; 16]>,
-    /// Whether this device knows what its user promised before.
-    may_decide: bool,
+    decisions: Decisions,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     aside: Aside,
@@ -146,6 +148,7 @@ impl Replica {
     ) -> Result<Festival, EditError> {
         let festival = Festival::found(&self.identity, rng);
         self.join(&festival)?;
+        self.allow_decisions_in(festival.id())?; // there has been nothing to promise elsewhere
         self.edit(festival.id(), now, rng, |edit| edit.put(&info_id(), info))?;
         Ok(festival)
     }

@@ -94,7 +94,7 @@ impl Replica {
         // neither go on with a log whose beginning it has forgotten nor promise anything unasked.
         self.incarnation = None;
         self.unused_token = None;
-        self.forbid_decisions()?;
+        self.forbid_decisions_in(festival)?;
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;

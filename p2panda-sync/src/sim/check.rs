@@ -118,6 +118,9 @@ impl World<'_> {
     fn check(&mut self, peer: PeerId) -> Result<(), Broken> {
         let device = &self.devices[peer.0];
         let Some(replica) = &device.replica else { return Ok(()) };
+        if replica.caught() > 0 {
+            return Err("the last net caught a payload: the gate has to refuse it".to_owned());
+        }
         let steps = device.disk.steps();
         let checked = &mut self.checked[peer.0];
         if checked.cursor.is_some() && checked.steps == steps {
