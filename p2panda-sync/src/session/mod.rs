@@ -2,8 +2,8 @@
 
 mod budget;
 mod compare;
-mod early;
 mod done;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
