@@ -90,7 +90,7 @@ impl Links {
 
     /// The number of the comparison that links should have made by now, and when the next one is due.
     pub(crate) fn beat(&mut self, now: Duration) -> (u64, Duration) {
-        let due = self.rhythm.due.unwrap_or(now + self.rhythm.interval());
+        let due = self.rhythm.due.unwrap_or_else(|| now + self.rhythm.interval());
         self.rhythm.due = Some(due);
         if now < due {
             return (self.rhythm.beat, due);

@@ -66,13 +66,13 @@ fn an_entry_is_pushed_once_to_each_node_of_a_mesh() {
     let mut authors: Vec<_> =
         (0..NODES as u64).map(|n| Author::new(20 + n, festival(1).id())).collect();
     // The first entries thin the links out to a tree.
-    for node in 0..NODES {
-        write(&mut net, node, &mut authors[node]);
+    for (node, author) in authors.iter_mut().enumerate() {
+        write(&mut net, node, author);
         net.pass(secs(5));
     }
     assert!(count(&net.arrived(), PRUNE) > 0);
-    for node in 0..NODES {
-        write(&mut net, node, &mut authors[node]);
+    for (node, author) in authors.iter_mut().enumerate() {
+        write(&mut net, node, author);
         net.pass(secs(5));
         assert_equal(&net);
         let frames = net.arrived();

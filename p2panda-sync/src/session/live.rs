@@ -312,7 +312,7 @@ impl Exchange {
         }
         if cx.replica.held(log)?.is_none_or(|held| held.length < told.length) {
             let cut = cx.replica.fork_proof(log)?.is_some();
-            if cut && self.proved.get(log).is_none() {
+            if cut && !self.proved.contains_key(log) {
                 self.prove.insert(*log);
             }
             return Ok(cut);

@@ -1,7 +1,7 @@
 //! What people do in the scenarios: they plan events, ask for resources, change their minds, and
 //! let stewards sign. Capacity has to hold in every view of every peer at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use p2panda_core::{
     EditError, EntityId, FestivalId, LocalId, Replica, UserId,
@@ -216,8 +216,8 @@ impl App for Organisers {
         let mut held = Vec::new();
         for (_, replica) in peers {
             let logs = replica.fingerprint_logs().map_err(text)?;
-            if !seen.contains_key(&logs) {
-                seen.insert(logs, self.look(replica)?);
+            if let Entry::Vacant(free) = seen.entry(logs) {
+                free.insert(self.look(replica)?);
             }
             held.push(logs);
         }
