@@ -49,13 +49,9 @@ const PATHS: [Path; 7] = [
     }),
     ("meet from HELLO on: 200 logs, 8 of them different", || {
         let mut meeting = Meeting::new(200, 8, Spread::Random);
-<<<<<<< HEAD
         Box::new(move || {
             black_box(meeting.meet());
         })
-=======
-        Box::new(move || _ = black_box(meeting.meet()))
->>>>>>> cost
     }),
     ("evaluate a policy for 100 requests", || {
         let judged = Judged::new(100);
