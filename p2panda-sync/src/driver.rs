@@ -51,7 +51,9 @@ impl<T: Transport> Driver<T> {
         mut self,
         mut observe: impl FnMut(SyncEvent),
     ) -> Result<Stats, SyncError> {
-        poll_fn(|cx| self.poll(cx, &mut observe)).await?;
+        let result = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        self.node.keep_sketches();
+        result?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.
         poll_fn(|cx| match patience.poll_unpin(cx) {

@@ -93,7 +93,12 @@ impl Node {
     #[must_use]
     pub fn into_replica(self) -> Option<Replica> {
         let shared = Arc::into_inner(self.0)?;
-        Some(shared.held.into_inner().expect(POISONED).replica)
+        let Held { mut replica, mut sketches } = shared.held.into_inner().expect(POISONED);
+        if let Err(error) = sketches.keep(shared.clock.now(), &mut replica) {
+            // They can be made again.
+            tracing::debug!(%error, "sketches are not kept");
+        }
+        Some(replica)
     }
 
     /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
@@ -185,6 +190,15 @@ impl Node {
             session = session.bound(link);
         }
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Keeps the sketches with the replica, now and then.
+    pub(crate) fn keep_sketches(&self) {
+        let now = self.now();
+        let Held { replica, sketches } = &mut *self.lock();
+        if let Err(error) = sketches.keep_now_and_then(now, replica) {
+            tracing::debug!(%error, "sketches are not kept");
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -5,8 +5,10 @@ mod aside;
 mod decisions;
 mod difference;
 mod edit;
+mod entries;
 mod export;
 mod forks;
+mod kept;
 mod logs;
 mod materialise;
 mod open;
@@ -18,7 +20,7 @@ mod removal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,9 @@ pub use accept::{AcceptError, Accepted};
 use aside::Aside;
 use decisions::Decisions;
 pub use edit::{Edit, EditError};
+pub use entries::{LogChange, LogEntry};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use kept::MAX_KEPT;
 pub use open::OpenError;
 pub use removal::RemoveError;
 
@@ -75,8 +79,10 @@ pub struct Replica {
     aside: Aside,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
+    /// Those of them that were cut then.
+    were_cut: BTreeSet<LogId>,
     dirty: bool,
-    recent: VecDeque<(FestivalId, LogId)>,
+    recent: VecDeque<LogChange>,
     recent_end: u64,
 }
 
@@ -198,10 +204,12 @@ impl Replica {
         }
         self.store.flush()?;
         self.dirty = false;
-        for (log, (festival, _)) in std::mem::take(&mut self.unflushed) {
-            self.recent.push_back((festival, log));
+        for (log, (festival, tip)) in std::mem::take(&mut self.unflushed) {
+            let before = self.before(&log, tip);
+            self.recent.push_back(LogChange { festival, log, before });
             self.recent_end += 1;
         }
+        self.were_cut.clear();
         while self.recent.len() > RECENT_LOGS {
             self.recent.pop_front();
         }

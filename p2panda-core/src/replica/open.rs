@@ -1,6 +1,6 @@
 //! Opening and closing a store, and what an opening in doubt means.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 
@@ -74,6 +74,7 @@ impl Replica {
             uses: 0,
             aside: Aside::default(),
             unflushed: BTreeMap::new(),
+            were_cut: BTreeSet::new(),
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use p2panda_core::{EarlySegments, FestivalId, LogId};
+use p2panda_core::{FestivalId, LogId};
 
 use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
+    early::Early,
     greeting::{Agreed, Hashes, Start},
     live::Live,
     report::SyncEvent,
@@ -27,9 +28,6 @@ use crate::{
     sketch::Salt,
     wire::{Message, Open, Resalt, Token},
 };
-
-/// The most bytes of segments that wait for those before them.
-const MAX_EARLY: usize = 256 * 1024;
 
 /// The most answers that wait for a peer that asks and does not read.
 const MAX_QUEUED: usize = 1024;
@@ -69,7 +67,7 @@ pub(super) struct Exchange {
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
     pub(super) doubted: BTreeSet<LogId>,
-    pub(super) early: EarlySegments,
+    pub(super) early: Early,
     /// Where the replica's changes were last looked at.
     pub(super) cursor: u64,
     /// Logs that this session took in, and whether others have changed since it began.
@@ -184,7 +182,7 @@ impl Exchange {
             refused: BTreeSet::new(),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
-            early: EarlySegments::new(MAX_EARLY),
+            early: Early::new(&cx.sketches.early),
             cursor,
             received: BTreeSet::new(),
             disturbed: false,

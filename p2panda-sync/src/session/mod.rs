@@ -3,6 +3,7 @@
 mod budget;
 mod compare;
 mod done;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
@@ -10,6 +11,8 @@ mod incoming;
 mod live;
 mod outgoing;
 mod report;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::{collections::VecDeque, time::Duration};
@@ -29,6 +32,7 @@ use crate::{
     wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
 };
 
+pub(crate) use early::EarlyBytes;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
