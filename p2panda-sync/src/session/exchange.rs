@@ -132,6 +132,9 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(false, agreed, seed, cx);
+        if cx.sketches.cursor(cx.replica)? == this.cursor {
+            this.commons.values_mut().try_for_each(|common| common.goes_on(cx))?;
+        }
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal | Start::Mistaken)) {
             this.heard = Some(0);
             this.awaited = true;
@@ -375,17 +378,6 @@ impl Exchange {
         }
         self.compare_when_due(cx)?;
         Ok(self.queue.pop_front())
-    }
-
-    /// Makes everything durable that is held, from whomever it came: what another session received
-    /// counts here as held, and so is acknowledged here. Whether there was anything.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
-        self.unflushed = (0, 0);
-        if cx.replica.is_durable() {
-            return Ok(false);
-        }
-        cx.replica.flush()?;
-        Ok(true)
     }
 
     /// Before both have caught up, every `DONE` answers something. On a live link it is the
