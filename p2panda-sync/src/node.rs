@@ -29,7 +29,8 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
+/// A clock that stands still, for tests and examples: a peer that falls silent is never given up,
+/// and what three or more live links of a festival no longer push at once is never told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoppedClock;
 

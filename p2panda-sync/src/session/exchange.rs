@@ -26,14 +26,11 @@ use super::{
 use crate::{
     error::{PeerFault, SyncError},
     sketch::Salt,
-    wire::{Done, Message, Open, Resalt, Token},
+    wire::{Message, Open, Resalt, Token},
 };
 
 /// The most answers that wait for a peer that asks and does not read.
 const MAX_QUEUED: usize = 1024;
-
-/// How often the fingerprints may disagree at the end before the two sides give up.
-const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
@@ -84,16 +81,16 @@ pub(super) struct Exchange {
     /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
-    asked: u64,
-    owed: u64,
+    pub(super) asked: u64,
+    pub(super) owed: u64,
     /// What we told the peer last, and it us.
-    told: Option<u64>,
-    heard: Option<u64>,
+    pub(super) told: Option<u64>,
+    pub(super) heard: Option<u64>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
-    rechecks: u32,
+    pub(super) rechecks: u32,
     /// Whether the logs were not equal when the session began.
-    differed: bool,
+    pub(super) differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     /// Both sides were settled once, and now.
@@ -229,7 +226,7 @@ impl Exchange {
         self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
-    fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
@@ -380,73 +377,15 @@ impl Exchange {
         Ok(self.queue.pop_front())
     }
 
-    /// Before both have caught up, every `DONE` answers something. On a live link it is the
-    /// acknowledgement.
-    fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told < Some(self.owed);
-        if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
-            return Ok(None);
+    /// Makes everything durable that is held, from whomever it came: what another session received
+    /// counts here as held, and so is acknowledged here. Whether there was anything.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
+        self.unflushed = (0, 0);
+        if cx.replica.is_durable() {
+            return Ok(false);
         }
-        self.awaited = false;
-        self.told = Some(self.taken);
-        let says_check = !self.opener && self.differed && !self.caught_up;
-        let check = if says_check { self.check(cx)? } else { None };
-        Ok(Some(Message::Done(Done { messages: self.taken, check })))
-    }
-
-    /// What all logs of the festivals in common hash to, without those that one of us refuses;
-    /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
-        if self.disturbed || !self.parted.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
-            parts.push(fingerprint.0);
-        }
-        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
-    }
-
-    fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        if done.messages > self.sent || (!self.opener && done.check.is_some()) {
-            return Err(PeerFault::Message("DONE").into());
-        }
-        if done.messages >= self.asked {
-            self.name_wishes(cx)?;
-            self.wishes.must_be_served(cx.replica)?;
-        }
-        if !self.caught_up {
-            cx.report.answered();
-        }
-        self.heard = Some(done.messages);
-        self.awaited = true;
-        if let Some(theirs) = done.check
-            && done.messages >= self.asked
-            && self.owes_nothing()
-        {
-            self.flush(cx)?;
-            self.look_for_changes(cx)?;
-            if self.check(cx)?.is_some_and(|ours| ours != theirs) {
-                tracing::debug!("the logs are not equal");
-                self.recheck()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All was exchanged that the sketches told of, and yet the logs are not equal: some collide
-    /// under the salt.
-    fn recheck(&mut self) -> Result<(), SyncError> {
-        self.rechecks += 1;
-        if self.rechecks > MAX_RECHECKS {
-            return Err(SyncError::NoProgress);
-        }
-        self.ask_to_compare_again();
-        Ok(())
+        cx.replica.flush()?;
+        Ok(true)
     }
 
     /// Accepting: the comparison of a festival begins again, under another salt where there is a

@@ -59,17 +59,6 @@ impl Exchange {
         Ok(())
     }
 
-    /// Makes everything durable that is held, from whomever it came: what another session received
-    /// counts here as held, and so is acknowledged here. Whether there was anything.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, SyncError> {
-        self.unflushed = (0, 0);
-        if cx.replica.is_durable() {
-            return Ok(false);
-        }
-        cx.replica.flush()?;
-        Ok(true)
-    }
-
     pub(super) fn next_push(
         &mut self,
         cx: &mut Context<'_>,
