@@ -360,8 +360,8 @@ impl Sketches {
         let Some((changes, cursor)) = replica.log_changes(self.cursor) else {
             // Too much to be followed: everything is read again when it is needed.
             self.maps.clear();
+            self.given_up += u64::from(!self.sketches.is_empty());
             self.sketches.clear();
-            self.given_up += 1;
             self.changes.clear();
             self.changes_end += 1;
             self.is_changed = true;

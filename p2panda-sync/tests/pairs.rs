@@ -60,11 +60,13 @@ impl Log {
             };
             (1..=ENTRIES).map(whole).collect()
         });
-        Self { descriptor, log, parting, branches, wholes, in_one_piece: seed % 3 > 0 }
+        Self { descriptor, log, parting, branches, wholes, in_one_piece: !seed.is_multiple_of(3) }
     }
 
     fn tip(&self, branch: usize, length: usize) -> Tip {
-        length.checked_sub(1).map_or(Tip::start(&self.log), |at| *self.branches[branch][at].end())
+        length
+            .checked_sub(1)
+            .map_or_else(|| Tip::start(&self.log), |at| *self.branches[branch][at].end())
     }
 
     /// Brings a replica to hold it so.

@@ -4,13 +4,14 @@
 mod common;
 
 use common::{
-    Author, Fate, MORE, NEED, OPEN, PUSH, RESALT, Side, VECTOR, festival, logs, replica, rng, sync,
-    sync_over,
+    Author, Fate, MORE, NEED, OPEN, PUSH, Peer, RESALT, Side, VECTOR, exchange, festival, logs,
+    replica, rng, sync, sync_over,
 };
 use futures::{FutureExt as _, executor::LocalPool, task::LocalSpawnExt as _};
-use p2panda_core::Replica;
-use p2panda_sync::{Node, StoppedClock, SyncEvent, memory};
+use p2panda_core::{Replica, codec};
+use p2panda_sync::{Node, Role, Sketches, StoppedClock, SyncEvent, memory};
 use proptest::prelude::*;
+use serde_bytes::ByteBuf;
 
 /// Two replicas with so many equal logs, and others that one of them has further or alone.
 fn two(equal: u64, ours: u64, theirs: u64, further: u64) -> (Replica, Replica) {
@@ -51,6 +52,37 @@ fn up_to_eight_differences_take_one_round_trip_however_many_logs_there_are() {
         assert_eq!(trips, 1, "{kinds:?}");
         assert!(!kinds.contains(&NEED));
         assert!(metadata < 320, "{metadata} bytes");
+    }
+}
+
+#[test]
+fn what_the_greeting_told_is_not_told_again() {
+    for again in [false, true] {
+        let (mut a, mut b) = two(120, 6, 6, 5);
+        let mut sketches = Sketches::new(&mut rng(3));
+        let festival = festival(1);
+        if again {
+            // A hub that met others before, and whose logs have grown since.
+            let mut other = replica(3, &[&festival]);
+            let hub = Peer::new(&mut b, Role::Accept, 4).with(sketches);
+            let met = exchange(Peer::new(&mut other, Role::Sync, 5), hub, |_, frame| {
+                Fate::Deliver(frame)
+            });
+            sketches = met.acceptor_sketches;
+            Author::new(3000, festival.id()).fill(&mut b, 1, 8);
+        }
+        let mut told = Vec::new();
+        let hub = Peer::new(&mut b, Role::Accept, 6).with(sketches);
+        let met = exchange(Peer::new(&mut a, Role::Sync, 7), hub, |_, frame| {
+            if frame[0] == MORE {
+                type More = (u64, bool, u64, ByteBuf, bool);
+                let (_, _, start, _, _): More = codec::decode(&frame[1..], 20_000).unwrap();
+                told.push(start);
+            }
+            Fate::Deliver(frame)
+        });
+        assert!(met.opener.is_ok());
+        assert_eq!(told, [16], "{again}");
     }
 }
 

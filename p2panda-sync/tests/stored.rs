@@ -75,13 +75,13 @@ impl Store for Counting {
     }
 }
 
-const LOGS: u64 = 300;
+const LOGS: usize = 300;
 
 /// Two stores that hold the same, closed after having met.
 fn met() -> [Counting; 2] {
     let stores = [Counting::new(), Counting::new()];
     let nodes = [0, 1].map(|side| stores[side].open(side as u64));
-    for seed in 0..LOGS {
+    for seed in 0..LOGS as u64 {
         let mut author = Author::new(1000 + seed, festival(1).id());
         nodes[usize::from(seed % 3 == 0)].with(|replica| author.fill(replica, 2, 20));
     }
@@ -126,7 +126,7 @@ fn after_a_kill_with_changes_the_logs_are_read_and_what_differs_is_found() {
             let stats = meet(&nodes);
             assert_eq!(stats.entries_sent, 1);
             // The opener has to know which log it was; the other one is only sent it.
-            assert!(stores[0].take() >= LOGS as usize);
+            assert!(stores[0].take() >= LOGS);
             let read = stores[1].take();
             assert!(read < 40, "{read}");
         }
@@ -134,9 +134,9 @@ fn after_a_kill_with_changes_the_logs_are_read_and_what_differs_is_found() {
     }
     let nodes = [0, 1].map(|side| stores[side].open(side as u64));
     let stats = meet(&nodes);
-    assert!(stores[0].take() >= LOGS as usize, "what was kept is not right any more");
+    assert!(stores[0].take() >= LOGS, "what was kept is not right any more");
     assert_eq!((stats.entries_sent, stats.entries_received), (1, 0));
     let held = nodes.each_ref().map(|node| node.with(|replica| logs(replica)));
     assert_eq!(held[0], held[1]);
-    assert_eq!(held[0].len() as u64, LOGS + 2);
+    assert_eq!(held[0].len(), LOGS + 2);
 }

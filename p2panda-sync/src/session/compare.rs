@@ -57,7 +57,8 @@ struct Told {
     rounds: u32,
     plan: Option<Plan>,
     estimate: u64,
-    version: u64,
+    /// Of the sketch; `None` where what was told does not fit what follows.
+    version: Option<u64>,
     syndromes: usize,
     cells: usize,
 }
@@ -87,6 +88,13 @@ impl Common {
         matches!(self.state, State::Over)
     }
 
+    /// Accepting: no log has changed since the `HELLO`, so what follows goes on from it.
+    pub(super) fn goes_on(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let sums = cx.sketches.sums(cx.replica, self.festival, self.salt, 0)?;
+        self.told.version = Some(sums.version());
+        Ok(())
+    }
+
     pub(super) fn restart(&mut self, salt: Salt) {
         *self = Self::new(self.festival, salt, Keys::new(salt, &self.festival));
     }
@@ -99,7 +107,7 @@ impl Common {
     ) -> Result<Vec<u8>, SyncError> {
         let mut syndromes = {
             let sketch = cx.sketches.sketch(cx.replica, self.festival, self.salt)?;
-            self.told.version = sketch.version();
+            self.told.version = Some(sketch.version());
             sketch.syndromes(SYNDROMES)
         };
         for log in refused {
@@ -197,9 +205,10 @@ impl Exchange {
         match telling {
             Telling::Sums { place, cells, end } => {
                 let told = &mut common.told;
-                if told.version != sketch.version() {
+                let version = Some(sketch.version());
+                if told.version != version {
                     // Logs have grown: what was told does not fit what follows.
-                    (told.version, told.syndromes, told.cells) = (sketch.version(), 0, 0);
+                    (told.version, told.syndromes, told.cells) = (version, 0, 0);
                 }
                 let (sums, start, to) = if cells {
                     let (start, to) = (told.cells, end.min(told.cells + CELLS));

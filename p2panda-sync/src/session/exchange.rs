@@ -129,6 +129,9 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(false, agreed, seed, cx);
+        if cx.sketches.cursor(cx.replica)? == this.cursor {
+            this.commons.values_mut().try_for_each(|common| common.goes_on(cx))?;
+        }
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal | Start::Mistaken)) {
             this.heard = Some(0);
             this.awaited = true;

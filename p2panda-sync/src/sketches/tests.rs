@@ -80,7 +80,7 @@ impl Author {
 
     /// Writes behind the last entry, or seldom behind an earlier one.
     fn write(&mut self, replica: &mut Replica, rng: &mut ChaCha20Rng) {
-        let lies = rng.next_u32() % 12 == 0;
+        let lies = rng.next_u32().is_multiple_of(12);
         let at = if lies { below(rng, self.ends.len()) } else { self.ends.len() - 1 };
         let payloads = (0..1 + below(rng, 3)).map(|_| rng.next_u64().to_be_bytes().to_vec());
         let segment =

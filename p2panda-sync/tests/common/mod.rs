@@ -175,6 +175,13 @@ impl<'a> Peer<'a> {
         Self { replica, session, sketches, events, outcome: None, inbox }
     }
 
+    /// Of a device that has met others before.
+    #[must_use]
+    pub fn with(mut self, sketches: Sketches) -> Self {
+        self.sketches = sketches;
+        self
+    }
+
     /// At one end of an encrypted link.
     #[must_use]
     pub fn on(mut self, link: u8) -> Self {
@@ -212,6 +219,7 @@ pub struct Outcome {
     pub opener_events: Vec<SyncEvent>,
     pub acceptor_events: Vec<SyncEvent>,
     pub frames: usize,
+    pub acceptor_sketches: Sketches,
 }
 
 /// Exchanges over a wire that carries every frame.
@@ -294,5 +302,6 @@ pub fn exchange<'a>(
         opener_events: opener.events,
         acceptor_events: acceptor.events,
         frames,
+        acceptor_sketches: acceptor.sketches,
     }
 }
