@@ -2,13 +2,18 @@
 //! (`cargo bench -p benches`) and by the table of ratios
 //! (`cargo run --release -p benches --bin ratios`).
 
+mod cpu;
+pub mod documents;
 mod festival;
 mod links;
 mod log;
 pub mod meeting;
 mod received;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod sketches;
 
+pub use cpu::cpu;
 pub use festival::Programme;
 pub use links::Links;
 pub use log::OneLog;
