@@ -2,9 +2,11 @@
 //! (`cargo bench -p benches`) and by the table of ratios
 //! (`cargo run --release -p benches --bin ratios`).
 
+mod commits;
 mod cpu;
 pub mod documents;
 mod festival;
+mod judging;
 mod links;
 mod log;
 pub mod meeting;
@@ -13,8 +15,10 @@ mod received;
 pub mod report;
 pub mod sketches;
 
+pub use commits::Commits;
 pub use cpu::cpu;
 pub use festival::Programme;
+pub use judging::Judging;
 pub use links::Links;
 pub use log::OneLog;
 pub use received::Received;

@@ -27,8 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { seed: 1, size: Size::Full, only: None, out: "report.html".into() };
+    let mut options = Options { seed: 1, size: Size::Full, only: None, out: "report.html".into() };
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {

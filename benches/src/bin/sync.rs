@@ -47,8 +47,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let sizes: &[usize] =
-        if has("--quick") { &[1_000] } else { &[1_000, 10_000, 100_000] };
+    let sizes: &[usize] = if has("--quick") { &[1_000] } else { &[1_000, 10_000, 100_000] };
     for logs in sizes {
         let mut meeting = Meeting::new(*logs, 1);
         row(&mut meeting, *logs, 0, Spread::Random, &mut targets);
@@ -58,7 +57,9 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("\nlogs     differ  states  metadata: ours  Automerge   ratio  CPU: ours  Automerge   ratio");
+    println!(
+        "\nlogs     differ  states  metadata: ours  Automerge   ratio  CPU: ours  Automerge   ratio"
+    );
     for (logs, differences, least) in [(1_000, 1, 500.0), (10_000, 10, 1_000.0)] {
         if sizes.contains(&logs) {
             beside_automerge(logs, differences, least, &mut targets);

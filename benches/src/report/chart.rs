@@ -1,10 +1,6 @@
 //! Plots as SVG that follows the colours of the page around it.
 
-use plotters::{
-    coord::types::RangedCoordf64,
-    prelude::*,
-    style::{Color as _, RGBColor},
-};
+use plotters::{coord::types::RangedCoordf64, prelude::*, style::RGBColor};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -36,6 +32,8 @@ pub(super) struct Chart<'a> {
     /// Milliseconds and values, in the page's first and second colour. The first is filled where it
     /// is alone.
     pub(super) series: &'a [Vec<(u64, f64)>],
+    /// Whether values are whole numbers.
+    pub(super) whole: bool,
     /// Whether values stay until the next one.
     pub(super) steps: bool,
     /// A value to compare with.
@@ -74,25 +72,28 @@ impl Chart<'_> {
         let mut plane: Plane<'_, '_> = ChartBuilder::on(area)
             .margin_top(10)
             .margin_right(14)
-            .x_label_area_size(40)
-            .y_label_area_size(52)
+            .x_label_area_size(44)
+            .y_label_area_size(56)
             .build_cartesian_2d(0.0..right, 0.0..top)?;
         let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
         plane
             .configure_mesh()
             .disable_x_mesh()
             .x_labels(if self.size.0 > 500 { 8 } else { 5 })
-            .y_labels(5)
+            .y_labels(if self.top.is_some() { 9 } else { 5 })
             .max_light_lines(1)
             .bold_line_style(GRID.stroke_width(1))
             .light_line_style(TRANSPARENT)
             .axis_style(GRID.stroke_width(1))
-            .label_style(text(13))
-            .axis_desc_style(text(13))
+            .label_style(text(15))
+            .axis_desc_style(text(15))
             .x_desc(name)
             .y_desc(self.unit)
             .x_label_formatter(&|value| number(*value))
-            .y_label_formatter(&|value| number(*value))
+            .y_label_formatter(&|value| match number(*value) {
+                text if self.whole && text.contains('.') => String::new(),
+                text => text,
+            })
             .draw()?;
         let healed = self.healed as f64 / unit;
         if healed < right * 0.97 {
@@ -165,6 +166,7 @@ mod tests {
             unit: "percent",
             top: Some(100.0),
             series: &[vec![(0, 100.0), (60_000, 50.0)], vec![(0, 90.0), (60_000, 20.0)]],
+            whole: true,
             steps: false,
             level: Some(70.0),
             healed: 50_000,

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2panda_core::{
     EditError, EntityId, FestivalId, LocalId, Replica,
-    schema::{
-        Event, Instant, PolicySpec, Request, Resource, Span, Terms, Withdrawal,
-    },
+    schema::{Event, Instant, PolicySpec, Request, Resource, Span, Terms, Withdrawal},
 };
 use p2panda_policy::{Act, Duty, Policies, Tokens, steward};
 use p2panda_sync::{
@@ -19,7 +17,7 @@ use super::observer::Observer;
 const HOUR: i64 = 3_600_000;
 
 /// Planners, with the part that each peer has.
-pub struct Crowd {
+pub(super) struct Crowd {
     observer: Observer,
     policies: Policies,
     owners: BTreeSet<PeerId>,
@@ -39,7 +37,7 @@ pub struct Crowd {
 impl Crowd {
     /// Those of a scenario, who ask for one slot of two stages at a time.
     #[must_use]
-    pub fn new(cast: &Cast) -> Self {
+    pub(super) fn new(cast: &Cast) -> Self {
         let owners: BTreeSet<_> = cast.owners.iter().copied().collect();
         Self {
             observer: Observer::default(),
@@ -56,7 +54,7 @@ impl Crowd {
 
     /// They rush: one stage with so many slots, and every event asks for several of them.
     #[must_use]
-    pub fn rushing(mut self, slots: u64, wants: usize) -> Self {
+    pub(super) fn rushing(mut self, slots: u64, wants: usize) -> Self {
         (self.slots, self.stages, self.wants) = (slots, 1, wants);
         self
     }
@@ -88,8 +86,7 @@ impl Crowd {
             let view = replica.view(festival);
             let Some(facts) = view.facts(&id)?.filter(|facts| facts.owner == me) else { continue };
             let arrivals = view.arrivals(&id)?;
-            let duty =
-                Duty { me, arrivals: &arrivals, previous_run: None, now: *now, seed: None };
+            let duty = Duty { me, arrivals: &arrivals, previous_run: None, now: *now, seed: None };
             let acts = steward(&self.policies, &facts, &Tokens::none(), &duty);
             if acts.is_empty() {
                 continue;

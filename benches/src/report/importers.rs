@@ -21,7 +21,7 @@ use super::observer::Observer;
 
 /// Where the edit history is: the file that `P2PANDA_36C3` names, or beside the workspace.
 #[must_use]
-pub fn history() -> PathBuf {
+pub(super) fn history() -> PathBuf {
     let beside = || {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let all = here.ancestors().map(|folder| folder.join("shared/data/36c3/edits.jsonl.gz"));
@@ -35,7 +35,7 @@ pub fn history() -> PathBuf {
 ///
 /// # Errors
 /// In words, where the file is absent or something else.
-pub fn revisions(path: &Path, count: usize) -> Result<Vec<Revision>, String> {
+pub(super) fn revisions(path: &Path, count: usize) -> Result<Vec<Revision>, String> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = BufReader::new(GzDecoder::new(file));
     let read: Result<Vec<_>, _> = Revisions::new(lines).take(count).collect();
@@ -50,7 +50,7 @@ struct Progress {
 }
 
 /// Importers that share the programme out by the events' guids.
-pub struct Importers {
+pub(super) struct Importers {
     observer: Observer,
     revisions: Vec<Revision>,
     /// How many revisions go by from turn to turn.
@@ -61,7 +61,7 @@ pub struct Importers {
 impl Importers {
     /// These peers import these revisions, so many at a turn.
     #[must_use]
-    pub fn new(peers: &[PeerId], revisions: Vec<Revision>, each: usize) -> Self {
+    pub(super) fn new(peers: &[PeerId], revisions: Vec<Revision>, each: usize) -> Self {
         let progress = peers.iter().map(|peer| (*peer, Progress::default())).collect();
         Self { observer: Observer::default(), revisions, each, progress }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
 };
 
@@ -25,6 +26,8 @@ pub const AGREEMENT: &str = "agreement on confirmations, of 1000";
 pub const VIEWS: &str = "views";
 /// Events for which something is requested.
 pub const EVENTS: &str = "events";
+/// Requests, at the peer that sees most.
+pub const REQUESTS: &str = "requests";
 /// Requests that are confirmed, at the peer that sees most.
 pub const CONFIRMED: &str = "confirmed";
 /// Grants in one peer's view for which its resource has no room.
@@ -38,6 +41,7 @@ struct Seen {
     /// What became of each event's requests.
     events: BTreeMap<EntityId, Vec<(EntityId, u8)>>,
     granted: BTreeMap<EntityId, Vec<(EntityId, Span)>>,
+    requests: u64,
     confirmed: u64,
     double: u64,
 }
@@ -46,7 +50,7 @@ struct Seen {
 #[derive(Default)]
 pub struct Observer {
     policies: Policies,
-    seen: BTreeMap<([u8; 32], FestivalId), Arc<Seen>>,
+    seen: BTreeMap<(FestivalId, u64), Arc<Seen>>,
 }
 
 impl Observer {
@@ -61,9 +65,8 @@ impl Observer {
         let mut festivals: BTreeMap<FestivalId, Vec<Arc<Seen>>> = BTreeMap::new();
         let mut used = BTreeMap::new();
         for (_, replica) in peers {
-            let logs = replica.fingerprint_logs().map_err(text)?;
             for festival in replica.festivals().map_err(text)? {
-                let key = (logs, festival.id());
+                let key = (festival.id(), held(replica, festival.id()).map_err(text)?);
                 let seen = match self.seen.get(&key).or_else(|| used.get(&key)) {
                     Some(seen) => Arc::clone(seen),
                     None => Arc::new(self.look(replica.view(festival.id())).map_err(text)?),
@@ -114,6 +117,7 @@ impl Observer {
             let verdict = &evaluation.verdicts[&fact.id];
             let requests = seen.events.entry(request.terms.event.clone()).or_default();
             requests.push((fact.id.clone(), kind(verdict)));
+            seen.requests += 1;
             if matches!(verdict, Verdict::Confirmed { .. }) {
                 granted.push((fact.id.clone(), request.terms.span, request.terms.units));
             }
@@ -127,6 +131,16 @@ impl Observer {
         let granted = granted.into_iter().map(|(id, span, _)| (id, span)).collect();
         seen.granted.insert(facts.id.clone(), granted);
     }
+}
+
+/// A short name for what a replica holds of a festival: equal logs give equal views.
+fn held(replica: &Replica, festival: FestivalId) -> Result<u64, StoreError> {
+    let mut hasher = DefaultHasher::new();
+    replica.logs(festival)?.hash(&mut hasher);
+    for fork in replica.forks(festival)? {
+        fork.log.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
 }
 
 /// How many grants begin while there are too many.
@@ -165,6 +179,7 @@ struct Figures {
     views: u64,
     events: u64,
     agreeing: f64,
+    requests: u64,
     confirmed: u64,
     double: u64,
     twice: u64,
@@ -172,7 +187,16 @@ struct Figures {
 
 impl Default for Figures {
     fn default() -> Self {
-        Self { same: 1000, views: 0, events: 0, agreeing: 0.0, confirmed: 0, double: 0, twice: 0 }
+        Self {
+            same: 1000,
+            views: 0,
+            events: 0,
+            agreeing: 0.0,
+            requests: 0,
+            confirmed: 0,
+            double: 0,
+            twice: 0,
+        }
     }
 }
 
@@ -186,8 +210,8 @@ impl Figures {
                 None => views.push((seen, 1)),
             }
         }
-        let most = views.iter().map(|(_, count)| *count).max().unwrap_or(0);
-        self.same = self.same.min((most * 1000 / followers.len().max(1)) as u64);
+        let largest = views.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        self.same = self.same.min((largest * 1000 / followers.len().max(1)) as u64);
         self.views = self.views.max(views.len() as u64);
         let events: BTreeSet<&EntityId> =
             views.iter().flat_map(|(seen, _)| seen.events.keys()).collect();
@@ -200,8 +224,9 @@ impl Figures {
             self.agreeing += agreeing as f64 / followers.len() as f64;
         }
         self.events += events.len() as u64;
-        let confirmed = views.iter().map(|(seen, _)| seen.confirmed).max();
-        self.confirmed += confirmed.unwrap_or(0);
+        let most = |of: fn(&Seen) -> u64| views.iter().map(|(seen, _)| of(seen)).max();
+        self.requests += most(|seen| seen.requests).unwrap_or(0);
+        self.confirmed += most(|seen| seen.confirmed).unwrap_or(0);
         self.double = views.iter().map(|(seen, _)| seen.double).fold(self.double, u64::max);
         self.twice += promised_twice(&views);
     }
@@ -218,6 +243,7 @@ impl Figures {
             (VIEWS, self.views),
             (AGREEMENT, agreement),
             (EVENTS, self.events),
+            (REQUESTS, self.requests),
             (CONFIRMED, self.confirmed),
             (DOUBLE_GRANTS, self.double),
             (PROMISED_TWICE, self.twice),

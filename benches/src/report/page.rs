@@ -7,7 +7,7 @@ use p2panda_sync::sim::{Sample, Summary};
 use super::{
     COMMAND, Part, Played, Size,
     chart::Chart,
-    observer::{AGREEMENT, CONFIRMED, DOUBLE_GRANTS, EVENTS, PROMISED_TWICE, SAME_VIEW, VIEWS},
+    observer::{AGREEMENT, CONFIRMED, DOUBLE_GRANTS, PROMISED_TWICE, REQUESTS, SAME_VIEW, VIEWS},
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -22,13 +22,34 @@ const INTRO: &str = "Peers write while they cannot reach each other, so for a wh
 
 /// The words of the page that need explaining.
 const WORDS: [(&str, &str); 7] = [
-    ("Same view", "of the online peers that follow a festival, the share that holds exactly the most common set of its logs, hence the same view"),
-    ("Agreement", "for each event the share of peers that agree on what became of each of its requests, those that have not heard of it counted as another opinion; averaged over events"),
-    ("To converge", "from the healing until the last honest peer holds what all others hold; rounds, and how many there may be: one more than there are links between the two peers farthest apart"),
-    ("Of ideal", "all bytes sent, in multiples of sending every payload once to every honest peer but its author, without signatures or framing"),
-    ("Double grants", "grants in one peer's view for which its resource has no room; looked for after every step. One would end the run as a failure"),
-    ("Promised twice", "pairs of grants of one slot, each confirmed in some peer's view, at the worst moment and in the end; only an owner's two devices can do that while they are apart"),
-    ("Wake-ups", "how often a peer became active after at least 100 ms of rest, for each honest peer and hour; with bytes, what costs a phone its battery"),
+    (
+        "Same view",
+        "of the online peers that follow a festival, the share that holds exactly the most common set of its logs, hence the same view",
+    ),
+    (
+        "Agreement",
+        "for each event the share of peers that agree on what became of each of its requests, those that have not heard of it counted as another opinion; averaged over events",
+    ),
+    (
+        "To converge",
+        "from the healing until the last honest peer holds what all others hold; rounds, and how many there may be: one more than there are links between the two peers farthest apart",
+    ),
+    (
+        "Ideal",
+        "every payload once to every honest peer but its author, without signatures and framing; less is possible, as payloads travel deflated",
+    ),
+    (
+        "Double grants",
+        "grants in one peer's view for which its resource has no room; looked for after every step. One would end the run as a failure",
+    ),
+    (
+        "Promised twice",
+        "pairs of grants of one slot, each confirmed in some peer's view, at the worst moment and in the end; only an owner's two devices can do that while they are apart",
+    ),
+    (
+        "Wake-ups",
+        "how often a peer became active after at least 100 ms of rest, for each honest peer and hour; with bytes, what costs a phone its battery",
+    ),
 ];
 
 /// The whole page.
@@ -124,51 +145,74 @@ impl Figures<'_> {
     }
 }
 
+/// The heads of the table's columns.
+const HEADS: [&str; 13] = [
+    "Scenario",
+    "Peers",
+    "Written",
+    "To converge",
+    "Bytes for that",
+    "Bytes in all",
+    "Views, at most",
+    "Same view",
+    "Agreement",
+    "All agree after",
+    "Double grants",
+    "Promised twice",
+    "Wake-ups",
+];
+
 fn table(html: &mut String, parts: &[Part]) {
-    html.push_str(
-        "<div class=\"wide\"><table>\n<thead><tr><th>Scenario<th>Peers<th>Entries<th>Time\
-         <th>To converge<th>Rounds<th>Bytes for that<th>Bytes in all<th>Of ideal<th>Views, at \
-         most<th>Same view<th>Agreement<th>All agree after<th>Double grants<th>Promised \
-         twice<th>Wake-ups</tr></thead>\n<tbody>\n",
-    );
+    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    HEADS.iter().for_each(|head| _ = write!(html, "<th>{head}</th>"));
+    html.push_str("</tr></thead>\n<tbody>\n");
     for part in parts {
-        let played = match part {
-            Part::Played(played) => played,
+        match part {
+            Part::Played(played) => row(html, played),
             Part::Skipped { key, why } => {
-                let why = escape(why);
-                let _ = writeln!(html, "<tr><th>{key}<td colspan=\"15\" class=\"why\">skipped: {why}</tr>");
-                continue;
+                let (why, columns) = (escape(why), HEADS.len() - 1);
+                let _ = writeln!(
+                    html,
+                    "<tr><th>{key}</th><td colspan=\"{columns}\" class=\"why\">skipped: {why}</td></tr>"
+                );
             }
-        };
-        let (one, figures) = (&played.summary, Figures { summary: &played.summary });
-        let peers = match one.peers {
-            (all, 0) => all.to_string(),
-            (all, hostile) => format!("{all} ({hostile} hostile)"),
-        };
-        let cells = [
-            peers,
-            thousands(one.entries),
-            span(one.healed_ms),
-            figures.to_converge(),
-            format!("{} of {}", one.rounds, one.allowed_rounds),
-            bytes(one.healing.bytes),
-            bytes(one.traffic.bytes),
-            figures.of_ideal(),
-            figures.worst(VIEWS).to_string(),
-            figures.average(SAME_VIEW),
-            figures.average(AGREEMENT),
-            figures.to_agree(),
-            figures.worst(DOUBLE_GRANTS).to_string(),
-            format!("{} → {}", figures.worst(PROMISED_TWICE), figures.last(PROMISED_TWICE)),
-            figures.wake_ups(),
-        ];
-        let _ = write!(html, "<tr><th><a href=\"#{}\">{}</a>", played.key, played.title);
-        for cell in cells {
-            let _ = write!(html, "<td>{cell}");
         }
-        html.push_str("</tr>\n");
     }
     html.push_str("</tbody></table></div>\n");
+}
+
+fn row(html: &mut String, played: &Played) {
+    let (one, figures) = (&played.summary, Figures { summary: &played.summary });
+    let hostile = match one.peers.1 {
+        0 => String::new(),
+        hostile => format!("{hostile} hostile"),
+    };
+    let cells = [
+        (one.peers.0.to_string(), hostile),
+        (format!("{} entries", thousands(one.entries)), format!("in {}", span(one.healed_ms))),
+        (figures.to_converge(), format!("{} of {} rounds", one.rounds, one.allowed_rounds)),
+        (bytes(one.healing.bytes), String::new()),
+        (bytes(one.traffic.bytes), format!("{} ideal", figures.of_ideal())),
+        (figures.worst(VIEWS).to_string(), String::new()),
+        (figures.average(SAME_VIEW), String::new()),
+        (figures.average(AGREEMENT), String::new()),
+        (figures.to_agree(), String::new()),
+        (figures.worst(DOUBLE_GRANTS).to_string(), String::new()),
+        (
+            format!("{} → {}", figures.worst(PROMISED_TWICE), figures.last(PROMISED_TWICE)),
+            String::new(),
+        ),
+        (figures.wake_ups(), String::new()),
+    ];
+    let _ = write!(html, "<tr><th><a href=\"#{}\">{}</a></th>", played.key, played.title);
+    for (cell, below) in cells {
+        let _ = write!(html, "<td>{cell}");
+        if !below.is_empty() {
+            let _ = write!(html, "<small>{below}</small>");
+        }
+        html.push_str("</td>");
+    }
+    html.push_str("</tr>\n");
 }
 
 fn section(html: &mut String, played: &Played) -> Result<(), String> {
@@ -182,7 +226,14 @@ fn section(html: &mut String, played: &Played) -> Result<(), String> {
         (figures.to_converge(), "to converge once healed"),
         (bytes(one.healing.bytes), "sent for that"),
         (figures.average(AGREEMENT), "agreement while writing"),
-        (format!("{} of {}", figures.last(CONFIRMED), figures.last(EVENTS)), "confirmed requests, events"),
+        (
+            format!(
+                "{} of {}",
+                thousands(figures.last(CONFIRMED)),
+                thousands(figures.last(REQUESTS))
+            ),
+            "requests confirmed",
+        ),
         (figures.worst(DOUBLE_GRANTS).to_string(), "double grants"),
         (figures.wake_ups(), "wake-ups a peer and hour"),
     ];
@@ -191,7 +242,10 @@ fn section(html: &mut String, played: &Played) -> Result<(), String> {
     }
     html.push_str("</ul>\n<div class=\"plots\">\n");
     for (class, caption, svg) in plots(&figures, played.title)? {
-        let _ = writeln!(html, "<figure class=\"{class}\">{svg}<figcaption>{caption}</figcaption></figure>");
+        let _ = writeln!(
+            html,
+            "<figure class=\"{class}\">{svg}<figcaption>{caption}</figcaption></figure>"
+        );
     }
     let _ = writeln!(
         html,
@@ -221,27 +275,30 @@ fn plots(figures: &Figures<'_>, title: &str) -> Result<[Plot; 3], String> {
     let labels = labels.map(|label| format!("{label}: {title}"));
     let chart = Chart {
         label: &labels[0],
-        size: (640, 280),
+        size: (560, 270),
         unit: "share of peers, %",
-        top: Some(104.0),
+        top: Some(100.0),
         series: &[share(SAME_VIEW), share(AGREEMENT)],
+        whole: true,
         steps: false,
         level: None,
         healed,
     };
     let agreement = chart.svg()?;
     let (views, sent) = ([views.collect()], [sent.collect()]);
-    let small = Chart { size: (400, 280), top: None, ..chart };
-    let views = Chart {
-        label: &labels[1],
-        unit: "different views",
-        series: &views,
-        steps: true,
-        ..small
-    };
+    let small = Chart { size: (350, 270), top: None, ..chart };
+    let views =
+        Chart { label: &labels[1], unit: "different views", series: &views, steps: true, ..small };
     let views_svg = views.svg()?;
-    let sent =
-        Chart { label: &labels[2], unit, series: &sent, steps: false, level: Some(figures.ideal() as f64 / divisor), ..views };
+    let sent = Chart {
+        label: &labels[2],
+        unit,
+        series: &sent,
+        whole: false,
+        steps: false,
+        level: Some(figures.ideal() as f64 / divisor),
+        ..views
+    };
     Ok([
         (
             "broad",
@@ -251,7 +308,11 @@ fn plots(figures: &Figures<'_>, title: &str) -> Result<[Plot; 3], String> {
             agreement,
         ),
         ("small", "Different views of one festival at the same time".to_owned(), views_svg),
-        ("small", "Bytes sent by all; dotted: every payload once to everybody".to_owned(), sent.svg()?),
+        (
+            "small",
+            "Bytes sent by all; dotted: every payload once to everybody".to_owned(),
+            sent.svg()?,
+        ),
     ])
 }
 
@@ -268,7 +329,8 @@ fn percent(of_thousand: f64) -> String {
 
 fn seconds(ms: u64) -> String {
     match ms {
-        0..1_000 => format!("{ms} ms"),
+        0 => "at once".to_owned(),
+        1..1_000 => format!("{ms} ms"),
         _ => format!("{:.1} s", ms as f64 / 1e3),
     }
 }
