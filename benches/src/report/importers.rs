@@ -19,6 +19,9 @@ use p2panda_sync::sim::{App, PeerId, Turn};
 
 use super::observer::Observer;
 
+/// How many revisions all importers have written.
+pub(super) const REVISIONS: &str = "revisions";
+
 /// Where the edit history is: the file that `P2PANDA_36C3` names, or beside the workspace.
 #[must_use]
 pub(super) fn history() -> PathBuf {
@@ -103,6 +106,9 @@ impl App for Importers {
     }
 
     fn measure(&mut self, peers: &[(PeerId, &Replica)]) -> Result<BTreeMap<String, u64>, String> {
-        self.observer.measure(peers)
+        let mut figures = self.observer.measure(peers)?;
+        let slowest = self.progress.values().map(|progress| progress.next as u64).min();
+        figures.insert(REVISIONS.to_owned(), slowest.unwrap_or(0));
+        Ok(figures)
     }
 }

@@ -7,6 +7,7 @@ use p2panda_sync::sim::{Sample, Summary};
 use super::{
     COMMAND, Part, Played, Size,
     chart::Chart,
+    importers::REVISIONS,
     observer::{AGREEMENT, CONFIRMED, DOUBLE_GRANTS, PROMISED_TWICE, REQUESTS, SAME_VIEW, VIEWS},
 };
 
@@ -40,11 +41,11 @@ const WORDS: [(&str, &str); 7] = [
     ),
     (
         "Double grants",
-        "grants in one peer's view for which its resource has no room; looked for after every step. One would end the run as a failure",
+        "grants in one peer's view for which its resource has no room; looked for while it is played. One would end the run as a failure",
     ),
     (
         "Promised twice",
-        "pairs of grants of one slot, each confirmed in some peer's view, at the worst moment and in the end; only an owner's two devices can do that while they are apart",
+        "pairs of grants of one slot, each confirmed in some peer's view, at the worst moment and in the end: by an owner's two devices that are apart, or because a slot was given back and given to another, and not all have heard",
     ),
     (
         "Wake-ups",
@@ -237,7 +238,9 @@ fn section(html: &mut String, played: &Played) -> Result<(), String> {
         (figures.worst(DOUBLE_GRANTS).to_string(), "double grants"),
         (figures.wake_ups(), "wake-ups a peer and hour"),
     ];
-    for (value, name) in tiles {
+    let revisions =
+        one.figures.get(REVISIONS).map(|count| (thousands(*count), "revisions written"));
+    for (value, name) in tiles.into_iter().chain(revisions) {
         let _ = write!(html, "<li><b>{value}</b> {name}</li>");
     }
     html.push_str("</ul>\n<div class=\"plots\">\n");

@@ -143,8 +143,8 @@ fn siege(of: Size) -> Result<Planned, String> {
     Ok(Planned {
         key: "siege",
         title: "Half the peers hostile",
-        says: "As many peers as are honest send garbage, forge, replay, stall, flood or sign two \
-               histories. The honest ones drop whom they find out, and come to the same."
+        says: "At least as many peers as are honest send garbage, forge, replay, stall, flood or \
+               sign two histories. The honest ones drop whom they find out, and come to the same."
             .to_owned(),
         app: Box::new(Crowd::new(&cast)),
         scenario: cast.scenario,
@@ -183,8 +183,8 @@ fn schedule(of: Size) -> Result<Planned, String> {
         scenario.link(reader, importers[number % IMPORTERS], link.clone());
         scenario.link(reader, importers[(number + 1) % IMPORTERS], link.clone());
     }
-    // A turn comes after half the time to one and a half times; some are left over for the last.
-    scenario.lasting(every * turns * 5 / 4);
+    // A turn comes after half the time to one and a half times.
+    scenario.lasting(every * turns * 3 / 2);
     scenario.sampled_every(every);
     scenario.checked_every(200);
     let each = revisions.len().div_ceil(turns as usize);
