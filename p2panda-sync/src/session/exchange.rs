@@ -14,7 +14,7 @@ use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
-    greeting::{Agreed, Nonces, Start},
+    greeting::{Agreed, Hashes, Start},
     report::SyncEvent,
     wishes::Wishes,
 };
@@ -35,14 +35,14 @@ const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
-    pub(super) nonces: Nonces,
+    pub(super) hashes: Hashes,
     /// The largest frame that both sides take.
     pub(super) frame: usize,
     /// The festivals in common, by their place in the `HELLO`.
     pub(super) commons: BTreeMap<u64, Common>,
     pub(super) places: BTreeMap<FestivalId, u64>,
-    /// `OPEN`, until it is sent.
-    greeting: Option<Message>,
+    /// `OPEN` and `PROOF`, until they are sent.
+    greeting: VecDeque<Message>,
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
@@ -103,7 +103,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(true, agreed, seed, cx);
-        this.greeting = Some(Message::Open(open));
+        this.greeting.push_front(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
             // The OPEN says as much.
@@ -140,7 +140,7 @@ impl Exchange {
     }
 
     fn new(opener: bool, agreed: Agreed, seed: u64, cx: &Context<'_>) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { nonces, commons, cursor, frame, live } = agreed;
+        let Agreed { hashes, proof, commons, cursor, frame, live } = agreed;
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -151,11 +151,11 @@ impl Exchange {
         }
         let this = Self {
             opener,
-            nonces,
+            hashes,
             frame,
             commons: by_place,
             places,
-            greeting: None,
+            greeting: proof.map(Message::Proof).into_iter().collect(),
             queue: VecDeque::new(),
             telling: VecDeque::new(),
             live,
@@ -208,7 +208,7 @@ impl Exchange {
     }
 
     fn owes_nothing(&self) -> bool {
-        self.greeting.is_none()
+        self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
@@ -298,7 +298,7 @@ impl Exchange {
     }
 
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        if let Some(greeting) = self.greeting.take() {
+        if let Some(greeting) = self.greeting.pop_front() {
             return Ok(Some(greeting));
         }
         if let Some(message) = self.queue.pop_front() {
@@ -368,7 +368,7 @@ impl Exchange {
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.nonces.token("p2panda 1 sync check", &parts)))
+        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
     }
 
     fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
@@ -376,6 +376,7 @@ impl Exchange {
             return Err(PeerFault::Message("DONE").into());
         }
         if done.messages == self.sent {
+            self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
         }
         if !self.caught_up {

@@ -4,7 +4,7 @@ use p2panda_core::{
     AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
 };
 
-use super::{Context, exchange::Exchange, report::SyncEvent, wishes::Wish};
+use super::{Context, exchange::Exchange, outgoing::named, report::SyncEvent, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
@@ -92,10 +92,8 @@ impl Exchange {
         let mut refused = Vec::new();
         for Wanted { key, from, digest } in wants {
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let nearest = sketch.from_key(Stand::long(key)).next();
-            let log = nearest.filter(|(near, ..)| Stand::short(*near) == key);
-            let log = log.map(|(_, log, _)| log);
             let key = Stand::long(key);
+            let log = named(sketch, key);
             let entry = match &log {
                 Some(log) => cx.sketches.entry(cx.replica, festival, log)?,
                 None => None,

@@ -18,6 +18,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{Sink, Stream};
+use p2panda_core::ChannelBinding;
 
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
@@ -39,22 +40,14 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 /// [`InvalidData`](io::ErrorKind::InvalidData) says that the peer sent what is not a frame. The
 /// sink takes a bounded number of frames; reading goes on while it is full.
 ///
-/// Every type with these two halves is a transport:
-///
-/// ```
-/// use p2panda_sync::Transport;
-///
-/// fn takes_a_transport(transport: impl Transport) { drop(transport) }
-///
-/// let (here, _there) = p2panda_sync::memory(4);
-/// takes_a_transport(here);
-/// ```
+/// Whatever encrypts says by its [`binding`](Self::binding) which link it is; else users prove to
+/// nobody who they are.
 pub trait Transport:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
 {
-}
-
-impl<T> Transport for T where
-    T: Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
-{
+    /// What the two ends of this one link have in common, and no other link has, if it is encrypted
+    /// and authenticated.
+    fn binding(&self) -> Option<ChannelBinding> {
+        None
+    }
 }

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use p2panda_core::{
-    DocumentDescriptor, Festival, Identity, Incarnation, LogId, Replica, Tip, VerifiedSegment,
+    ChannelBinding, DocumentDescriptor, Festival, Identity, Incarnation, LogId, Replica, Tip, VerifiedSegment,
     store::{NoResume, RedbStore},
 };
 use p2panda_sync::{Input, Output, Role, Session, Sketches};
@@ -64,7 +64,10 @@ fn meet(
     hub: &mut Sketches,
     [hello, answer, rest]: [Option<&'static str>; 3],
 ) -> Result<(), Failure> {
-    let mut sessions = [Role::Sync, Role::Accept].map(|role| Session::new(role, NOW, rng));
+    // As over a link that is encrypted, like all that are not for tests.
+    let link = ChannelBinding::from_bytes([7; 32]);
+    let mut sessions =
+        [Role::Sync, Role::Accept].map(|role| Session::new(role, NOW, rng).bound(link));
     let (mut frames, mut done) = (Vec::new(), [false; 2]);
     for turn in 0.. {
         let side = turn % 2;

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, error::Error, path::Path, time::Duration};
 
 use p2panda_core::{
-    DocumentDescriptor, EditError, EntityId, Festival, Identity, Replica,
+    ChannelBinding, DocumentDescriptor, EditError, EntityId, Festival, Identity, Replica,
     schema::{Event, Instant, Span, Value},
     store::{MemoryStore, NoResume, RedbStore, ResumeTokens, Store},
 };
@@ -218,8 +218,10 @@ pub(crate) fn sync(
 ) -> Result<(), Failure> {
     let now = Duration::ZERO;
     let mut rng = ChaCha20Rng::seed_from_u64(2);
+    // As over a link that is encrypted, like all that are not for tests.
+    let link = ChannelBinding::from_bytes([7; 32]);
     let mut sessions =
-        [Session::new(Role::Sync, now, &mut rng), Session::new(Role::Accept, now, &mut rng)];
+        [Role::Sync, Role::Accept].map(|role| Session::new(role, now, &mut rng).bound(link));
     let mut finished = [false; 2];
     let mut queues = [VecDeque::new(), VecDeque::new()];
     while finished != [true, true] {

@@ -205,6 +205,12 @@ pub(super) async fn within<V>(
     }
 }
 
+impl<T: Transport> Transport for NoiseTransport<T> {
+    fn binding(&self) -> Option<ChannelBinding> {
+        Some(self.binding)
+    }
+}
+
 impl<T: Transport> Stream for NoiseTransport<T> {
     type Item = io::Result<Bytes>;
 
