@@ -2,6 +2,9 @@
 //! `cargo run --release -p benches --features report --bin report -- --seed 1 --out report.html`.
 //! `--quick` for small ones, `--only camp,rush` for some of them.
 //!
+//! The 36C3's revisions are read from `shared/data/36c3/edits.jsonl.gz` beside the workspace or from
+//! the file that `P2PANDA_36C3` names; without it that scenario is skipped, and the page says so.
+//!
 //! The same seed gives the same page, byte for byte. It fails where anything does not hold that the
 //! simulator checks, a slot granted twice in one view among it.
 

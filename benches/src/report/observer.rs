@@ -19,8 +19,8 @@ use p2panda_sync::sim::PeerId;
 /// Of a thousand online followers of a festival, how many hold the most common view of it; of the
 /// festival where they are fewest.
 pub const SAME_VIEW: &str = "same view, of 1000";
-/// Of a thousand, the share of followers that agrees on an event's confirmation, averaged over
-/// events.
+/// Of a thousand, the share of followers that have heard of an event and agree on its confirmation,
+/// averaged over events.
 pub const AGREEMENT: &str = "agreement on confirmations, of 1000";
 /// How many different views there are, of the festival where there are most.
 pub const VIEWS: &str = "views";
@@ -216,9 +216,12 @@ impl Figures {
         let events: BTreeSet<&EntityId> =
             views.iter().flat_map(|(seen, _)| seen.events.keys()).collect();
         for event in &events {
-            let mut states: BTreeMap<Option<&Vec<_>>, usize> = BTreeMap::new();
+            // Who has not heard of it agrees with nobody.
+            let mut states: BTreeMap<&Vec<_>, usize> = BTreeMap::new();
             for (seen, count) in &views {
-                *states.entry(seen.events.get(*event)).or_default() += count;
+                if let Some(state) = seen.events.get(*event) {
+                    *states.entry(state).or_default() += count;
+                }
             }
             let agreeing = states.into_values().max().unwrap_or(0);
             self.agreeing += agreeing as f64 / followers.len() as f64;

@@ -29,7 +29,7 @@ const WORDS: [(&str, &str); 7] = [
     ),
     (
         "Agreement",
-        "for each event the share of peers that agree on what became of each of its requests, those that have not heard of it counted as another opinion; averaged over events",
+        "for each event the share of its followers that have heard of it and agree on what became of each of its requests; averaged over events",
     ),
     (
         "To converge",

@@ -89,8 +89,8 @@ fn city(of: Size) -> Result<Planned, String> {
         key: "city",
         title: "City-wide festival, sparse meetings",
         says: "Phones meet in twos, by chance, a few times in a day. Hardly two views are ever \
-               the same, and yet most peers agree on most events most of the time; one evening \
-               together settles the rest."
+               the same, and news takes hours to go round; whoever meets sees what both know, and \
+               one evening together settles the rest."
             .to_owned(),
         app: Box::new(Crowd::new(&cast)),
         scenario: cast.scenario,
