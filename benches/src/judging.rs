@@ -6,7 +6,7 @@ use p2panda_core::{
     store::{MemoryStore, NoResume},
     view::ResourceFacts,
 };
-use p2panda_policy::{Act, Duty, Judge, Policies, Tokens, evaluate, steward};
+use p2panda_policy::{Act, Duty, Judge, Policies, Tokens, Verdict, evaluate, steward};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -115,7 +115,8 @@ impl Judging {
     #[must_use]
     pub fn evaluate(&self, facts: &ResourceFacts) -> usize {
         let evaluation = evaluate(&self.policies, facts, &Tokens::none());
-        evaluation.verdicts.values().filter(|verdict| !verdict.signatures().is_empty()).count()
+        let confirmed = |verdict: &&Verdict| matches!(verdict, Verdict::Confirmed { .. });
+        evaluation.verdicts.values().filter(confirmed).count()
     }
 
     /// The baseline: each confirmed request is compared with all others, without reasons; how many

@@ -185,7 +185,7 @@ impl Home {
 
     fn serve(&self) -> Result<Served, Failure> {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--no-lan"]);
-        let mut process = command.stdout(Stdio::piped()).spawn()?;
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         let stdout = process.stdout.as_mut().ok_or("no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;
