@@ -39,6 +39,7 @@ pub struct Meeting {
     authors: Vec<Author>,
     festival: Festival,
     rng: ChaCha20Rng,
+    proves: bool,
 }
 
 /// What a meeting cost.
@@ -109,7 +110,7 @@ impl Meeting {
         let sides = [(); 2].map(|()| side(&mut rng, &festival));
         let mut authors: Vec<_> = (0..logs).map(|_| Author::new(&mut rng, &festival)).collect();
         authors.sort_by_key(|author| author.log);
-        let mut meeting = Self { sides, authors, festival, rng };
+        let mut meeting = Self { sides, authors, festival, rng, proves: true };
         for author in &mut meeting.authors {
             let first = author.write(&mut meeting.rng, entries);
             meeting.sides.iter_mut().for_each(|side| store(side, author, first.clone()));
@@ -147,6 +148,12 @@ impl Meeting {
         }
     }
 
+    /// Whether the users prove who they are, as over every link that is encrypted; they do unless
+    /// they are told not to.
+    pub const fn prove(&mut self, proves: bool) {
+        self.proves = proves;
+    }
+
     fn flush(&mut self) {
         for side in &mut self.sides {
             side.replica.flush().expect("memory does not fail");
@@ -159,10 +166,11 @@ impl Meeting {
     /// Where the exchange fails or leaves a difference.
     pub fn meet(&mut self) -> Cost {
         let [opener, acceptor] = &mut self.sides;
-        // As over a link that is encrypted, like all that are not for tests.
         let link = ChannelBinding::from_bytes([7; 32]);
-        let sessions = [Role::Sync, Role::Accept]
-            .map(|role| Session::new(role, Duration::ZERO, &mut self.rng).bound(link));
+        let sessions = [Role::Sync, Role::Accept].map(|role| {
+            let session = Session::new(role, Duration::ZERO, &mut self.rng);
+            if self.proves { session.bound(link) } else { session }
+        });
         let [mut opening, mut accepting] = sessions;
         let (mut comparing, mut all) = (Duration::ZERO, Duration::ZERO);
         let mut done = false;

@@ -178,7 +178,8 @@ struct Figures {
     same: u64,
     views: u64,
     events: u64,
-    agreeing: f64,
+    /// Millionths, summed over events.
+    agreeing: u64,
     requests: u64,
     confirmed: u64,
     double: u64,
@@ -191,7 +192,7 @@ impl Default for Figures {
             same: 1000,
             views: 0,
             events: 0,
-            agreeing: 0.0,
+            agreeing: 0,
             requests: 0,
             confirmed: 0,
             double: 0,
@@ -224,7 +225,7 @@ impl Figures {
                 }
             }
             let agreeing = states.into_values().max().unwrap_or(0);
-            self.agreeing += agreeing as f64 / followers.len() as f64;
+            self.agreeing += (agreeing * 1_000_000 / followers.len()) as u64;
         }
         self.events += events.len() as u64;
         let most = |of: fn(&Seen) -> u64| views.iter().map(|(seen, _)| of(seen)).max();
@@ -235,12 +236,8 @@ impl Figures {
     }
 
     fn named(self) -> BTreeMap<String, u64> {
-        let agreement = match self.events {
-            0 => 1000.0,
-            events => self.agreeing * 1000.0 / events as f64,
-        };
         // Rounded down, so that 1000 means all.
-        let agreement = (agreement + 1e-6).floor() as u64;
+        let agreement = self.agreeing.checked_div(self.events).unwrap_or(1_000_000) / 1000;
         let figures = [
             (SAME_VIEW, self.same),
             (VIEWS, self.views),
