@@ -19,6 +19,9 @@ use crate::{
 /// How many frames are read, and how many written, before the other direction gets its turn.
 const BURST: usize = 64;
 
+/// How much too early a timer may fire.
+const EARLY: Duration = Duration::from_secs(1);
+
 pub(crate) struct Driver<T> {
     node: Node,
     session: Session,
@@ -48,7 +51,9 @@ impl<T: Transport> Driver<T> {
         mut self,
         mut observe: impl FnMut(SyncEvent),
     ) -> Result<Stats, SyncError> {
-        poll_fn(|cx| self.poll(cx, &mut observe)).await?;
+        let result = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        self.node.keep_sketches();
+        result?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.
         poll_fn(|cx| match patience.poll_unpin(cx) {
@@ -166,8 +171,9 @@ impl<T: Transport> Driver<T> {
             return Ok(false);
         };
         let now = self.node.now();
-        // Deadlines mostly move away: a timer that fires too early is armed again.
-        if self.timer.as_ref().is_none_or(|(at, _)| *at > deadline) {
+        // Deadlines mostly move away by a little: a timer that fires early is armed again.
+        let fits = |at: Duration| at <= deadline && deadline <= at + EARLY;
+        if self.timer.as_ref().is_none_or(|(at, _)| !fits(*at)) {
             self.timer = Some((deadline, self.node.sleep(deadline.saturating_sub(now))));
         }
         let Some((_, timer)) = &mut self.timer else { return Ok(false) };

@@ -29,7 +29,8 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
+/// A clock that stands still, for tests and examples: a peer that falls silent is never given up,
+/// and what three or more live links of a festival no longer push at once is never told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoppedClock;
 
@@ -47,7 +48,9 @@ impl Clock for StoppedClock {
 /// and all clones are the same node.
 ///
 /// Every link is one future, which runs on whatever executor it is spawned on. What arrives over
-/// one live link, or is edited here, goes out over all others. A link ends by itself when the peer
+/// one live link, or is edited here, goes out over the others: over those at once that make a tree
+/// of all peers that are linked, and over the rest as word of it, to be asked for where the tree has
+/// failed. A link ends by itself when the peer
 /// closes, fails or falls silent in the middle of an exchange (after [`PATIENCE`]); dropping its
 /// future ends it too, at any moment. What was received stays stored in every case.
 ///
@@ -90,7 +93,12 @@ impl Node {
     #[must_use]
     pub fn into_replica(self) -> Option<Replica> {
         let shared = Arc::into_inner(self.0)?;
-        Some(shared.held.into_inner().expect(POISONED).replica)
+        let Held { mut replica, mut sketches } = shared.held.into_inner().expect(POISONED);
+        if let Err(error) = sketches.keep(shared.clock.now(), &mut replica) {
+            // They can be made again.
+            tracing::debug!(%error, "sketches are not kept");
+        }
+        Some(replica)
     }
 
     /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
@@ -107,6 +115,18 @@ impl Node {
             self.wake();
         }
         result
+    }
+
+    /// Whether energy is to be saved, as on a low battery: live links then compare what both sides
+    /// hold a sixth as often. What changes is passed on as before.
+    ///
+    /// Otherwise they do so after five seconds, and each time that nothing was missing after twice
+    /// as long, up to ten minutes; all links at once, and only those that the peer has made. That is
+    /// all that a node does while there is nothing to say.
+    pub fn set_saving(&self, saving: bool) {
+        let now = self.now();
+        self.lock().sketches.links.set_saving(saving, now);
+        self.wake();
     }
 
     /// A wake-up whenever logs have grown, by edits or from peers. What changed is asked of the
@@ -170,6 +190,15 @@ impl Node {
             session = session.bound(link);
         }
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Keeps the sketches with the replica, now and then.
+    pub(crate) fn keep_sketches(&self) {
+        let now = self.now();
+        let Held { replica, sketches } = &mut *self.lock();
+        if let Err(error) = sketches.keep_now_and_then(now, replica) {
+            tracing::debug!(%error, "sketches are not kept");
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -237,6 +237,8 @@ fn section(html: &mut String, played: &Played) -> Result<(), String> {
         ),
         (figures.worst(DOUBLE_GRANTS).to_string(), "double grants"),
         (figures.wake_ups(), "wake-ups a peer and hour"),
+        (seconds(one.spread.p50_ms), "from author to peer, half of all"),
+        (seconds(one.spread.p99_ms), "from author to peer, 99%"),
     ];
     let revisions =
         one.figures.get(REVISIONS).map(|count| (thousands(*count), "revisions written"));

@@ -39,9 +39,10 @@ pub struct Planned {
 type Make = fn(Size) -> Result<Planned, String>;
 
 /// All of them, in the order of the page.
-pub const ALL: [(&str, Make); 8] = [
+pub const ALL: [(&str, Make); 9] = [
     ("camp", camp),
     ("congress", congress),
+    ("mesh", mesh),
     ("city", city),
     ("rush", rush),
     ("apart", apart),
@@ -78,6 +79,22 @@ fn congress(of: Size) -> Result<Planned, String> {
                What one writes is pushed to all within a fraction of a second, so that views \
                agree almost always, for as long as people write."
             .to_owned(),
+        app: Box::new(Crowd::new(&cast)),
+        scenario: cast.scenario,
+    })
+}
+
+fn mesh(of: Size) -> Result<Planned, String> {
+    let peers = if of == Size::Quick { 8 } else { 60 };
+    let cast = named::mesh(peers, 0.1);
+    Ok(Planned {
+        key: "mesh",
+        title: "Crowded air: a mesh that loses a tenth",
+        says: format!(
+            "{peers} peers, each linked with a few others, on links that lose one packet in ten, \
+             and for half a minute split in two. Trees of links carry what is new, and sketches \
+             find what was missed: everything arrives, at a fraction of what flooding sends."
+        ),
         app: Box::new(Crowd::new(&cast)),
         scenario: cast.scenario,
     })

@@ -56,6 +56,7 @@ enum State {
 struct Told {
     rounds: u32,
     plan: Option<Plan>,
+    estimate: u64,
     version: u64,
     syndromes: usize,
     cells: usize,
@@ -162,13 +163,15 @@ impl Exchange {
                 let theirs = estimator.ok_or(PeerFault::Message("NEED"))?;
                 let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
                 let estimate = sketch.estimator().distance(&theirs);
+                told.estimate = estimate;
                 cx.sketches.expect(estimate.min(MAX_SYNDROMES as u64));
                 let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
                 Plan::new(estimate, sketch.len() as u64)
             }
             Some(Plan::Vector) => return Err(PeerFault::TooMany("questions").into()),
             Some(_) if told.rounds > MAX_ROUNDS => Plan::Vector,
-            Some(plan) => plan.more(),
+            // What follows syndromes is bounded by what those could tell.
+            Some(plan) => plan.more().within(told.estimate.max(MAX_SYNDROMES as u64 / 2)),
         };
         told.plan = Some(plan);
         let place = need.place;
@@ -354,9 +357,14 @@ impl Exchange {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         let salt = Salt(salt.0);
         let logs = cx.sketches.sketch(cx.replica, common.festival, common.salt)?.len();
-        self.budget.salt(cx.now, if salt == common.salt { 0 } else { logs })?;
+        let (same, idly) = (salt == common.salt, common.is_over());
+        self.budget.salt(cx.now, if same { 0 } else { logs })?;
         common.restart(salt);
         self.wishes.forget(place);
+        if !same {
+            self.forget_told(place);
+        }
+        self.compares_idly(idly, &cx.sketches.links);
         self.telling.retain(|telling| telling.place() != place);
         let theirs = read_syndromes(&sums, "RESALT")?;
         self.compare(place, theirs, None, cx)

@@ -6,32 +6,31 @@
 //! A `DONE` says how many of the other side's messages are taken care of. A side is settled when it
 //! owes nothing, has said so, and was told the same.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
-use p2panda_core::{EarlySegments, FestivalId, LogId};
+use p2panda_core::{FestivalId, LogId};
 
 use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
+    early::Early,
     greeting::{Agreed, Hashes, Start},
+    live::Live,
     report::SyncEvent,
     wishes::Wishes,
 };
 use crate::{
     error::{PeerFault, SyncError},
     sketch::Salt,
-    wire::{Done, Message, Open, Resalt, Token},
+    wire::{Message, Open, Resalt, Token},
 };
-
-/// The most bytes of segments that wait for those before them.
-const MAX_EARLY: usize = 256 * 1024;
 
 /// The most answers that wait for a peer that asks and does not read.
 const MAX_QUEUED: usize = 1024;
-
-/// How often the fingerprints may disagree at the end before the two sides give up.
-const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
@@ -46,7 +45,8 @@ pub(super) struct Exchange {
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
-    live: bool,
+    /// What makes it a link that stays.
+    pub(super) live: Option<Live>,
     /// The connection has ended as it should.
     ended: bool,
 
@@ -67,7 +67,7 @@ pub(super) struct Exchange {
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
     pub(super) doubted: BTreeSet<LogId>,
-    pub(super) early: EarlySegments,
+    pub(super) early: Early,
     /// Where the replica's changes were last looked at.
     pub(super) cursor: u64,
     /// Logs that this session took in, and whether others have changed since it began.
@@ -77,22 +77,27 @@ pub(super) struct Exchange {
     pub(super) budget: Budget,
     pub(super) seed: u64,
 
-    /// Messages sent, and messages of the peer that were taken in.
+    /// Messages sent, and messages of the peer that were taken in; and up to which of them the other
+    /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
+    pub(super) asked: u64,
+    pub(super) owed: u64,
     /// What we told the peer last, and it us.
-    told: Option<u64>,
-    heard: Option<u64>,
+    pub(super) told: Option<u64>,
+    pub(super) heard: Option<u64>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
-    rechecks: u32,
+    pub(super) rechecks: u32,
     /// Whether the logs were not equal when the session began.
-    differed: bool,
+    pub(super) differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
+    /// What had been moved then.
+    moved: u64,
 }
 
 impl Exchange {
@@ -139,8 +144,16 @@ impl Exchange {
         Ok(this)
     }
 
-    fn new(opener: bool, agreed: Agreed, seed: u64, cx: &Context<'_>) -> (Self, Vec<(u64, Start)>) {
+    fn new(
+        opener: bool,
+        agreed: Agreed,
+        seed: u64,
+        cx: &mut Context<'_>,
+    ) -> (Self, Vec<(u64, Start)>) {
         let Agreed { hashes, proof, commons, cursor, frame, live } = agreed;
+        let links = &mut cx.sketches.links;
+        let festivals = commons.iter().map(|common| common.festival);
+        let live = live.then(|| Live::new(festivals, cx.now, links));
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -169,7 +182,7 @@ impl Exchange {
             refused: BTreeSet::new(),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
-            early: EarlySegments::new(MAX_EARLY),
+            early: Early::new(&cx.sketches.early),
             cursor,
             received: BTreeSet::new(),
             disturbed: false,
@@ -178,6 +191,8 @@ impl Exchange {
             seed,
             sent: 0,
             taken: 0,
+            asked: 0,
+            owed: 0,
             told: None,
             heard: None,
             awaited: false,
@@ -186,6 +201,7 @@ impl Exchange {
             unflushed: (0, 0),
             caught_up: false,
             was_settled: false,
+            moved: 0,
         };
         (this, starts)
     }
@@ -199,15 +215,15 @@ impl Exchange {
     /// The opener leaves when all is exchanged. The accepting side waits for that: it cannot know
     /// whether the opener, who hears the fingerprint last, has to ask once more.
     pub(super) const fn is_finished(&self) -> bool {
-        self.ended || self.was_settled && self.opener && !self.live
+        self.ended || self.was_settled && self.opener && !self.is_live()
     }
 
     /// Whether neither side owes the other anything, and both know it.
     pub(super) fn is_settled(&self) -> bool {
-        self.owes_nothing() && self.told == Some(self.taken) && self.heard == Some(self.sent)
+        self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
-    fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
@@ -218,7 +234,12 @@ impl Exchange {
     }
 
     pub(super) const fn is_live(&self) -> bool {
-        self.live
+        self.live.is_some()
+    }
+
+    /// When there is something to do, although nothing happens.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.live.as_ref().and_then(Live::deadline)
     }
 
     /// Whether this side still waits for what tells it which logs differ.
@@ -234,6 +255,7 @@ impl Exchange {
     /// A message of a type that is not known here: nothing needs to be done about it.
     pub(super) const fn skip(&mut self) {
         self.taken += 1;
+        self.owed = self.taken;
         self.awaited = true;
     }
 
@@ -249,13 +271,17 @@ impl Exchange {
             };
         }
         self.taken += 1;
+        let is_answered = message.is_answered();
+        if is_answered {
+            self.owed = self.taken;
+        }
         // Before both have caught up, acknowledging each burst would be no use to a peer that is
         // still sending: it says when it is done.
         let is_part_of_more = matches!(
             message,
             Message::Push(_) | Message::Need(_) | Message::More(_) | Message::Vector(_)
         );
-        self.awaited |= !is_part_of_more;
+        self.awaited |= is_answered && !is_part_of_more;
         match message {
             Message::Need(need) => self.need(&need, cx),
             Message::More(more) => self.more(&more, cx),
@@ -267,6 +293,9 @@ impl Exchange {
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
             Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
+            Message::Ihave(ihave) => self.told_of(&ihave, cx),
+            Message::Graft(want) => self.grafted(&want, cx),
+            Message::Prune(prune) => self.pruned(&prune),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -284,14 +313,22 @@ impl Exchange {
             && message.is_counted()
         {
             self.sent += 1;
+            if message.is_answered() {
+                self.asked = self.sent;
+            }
             if !self.caught_up {
                 cx.report.turn();
             }
         }
         let settled = message.is_none() && self.is_settled();
         if settled && !self.was_settled {
-            self.caught_up = true;
-            cx.report.event(SyncEvent::CaughtUp { stats: cx.report.stats });
+            let stats = cx.report.stats;
+            let moved = stats.segments_sent + stats.segments_received + stats.logs_cut;
+            // That nothing differed is no news.
+            if !self.caught_up || moved > self.moved {
+                cx.report.event(SyncEvent::CaughtUp { stats });
+            }
+            (self.caught_up, self.moved) = (true, moved);
         }
         self.was_settled = settled;
         Ok(message)
@@ -307,8 +344,9 @@ impl Exchange {
         if let Some(message) = self.tell(cx)? {
             return Ok(Some(message));
         }
+        self.ask_for_missing(cx)?;
         if let Some(want) = self.next_want(cx)? {
-            return Ok(Some(Message::Want(want)));
+            return Ok(Some(want));
         }
         loop {
             self.look_for_changes(cx)?;
@@ -326,7 +364,14 @@ impl Exchange {
                 break;
             }
         }
-        self.next_done(cx)
+        if let Some(done) = self.next_done(cx)? {
+            return Ok(Some(done));
+        }
+        if let Some(ihave) = self.next_ihave(cx)? {
+            return Ok(Some(ihave));
+        }
+        self.compare_when_due(cx)?;
+        Ok(self.queue.pop_front())
     }
 
     /// Makes everything durable that is held, from whomever it came: what another session received
@@ -338,75 +383,6 @@ impl Exchange {
         }
         cx.replica.flush()?;
         Ok(true)
-    }
-
-    /// Before both have caught up, every `DONE` answers something. On a live link it is the
-    /// acknowledgement.
-    fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told != Some(self.taken);
-        if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
-            return Ok(None);
-        }
-        self.awaited = false;
-        self.told = Some(self.taken);
-        let says_check = !self.opener && self.differed && !self.caught_up;
-        let check = if says_check { self.check(cx)? } else { None };
-        Ok(Some(Message::Done(Done { messages: self.taken, check })))
-    }
-
-    /// What all logs of the festivals in common hash to, without those that one of us refuses;
-    /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
-        if self.disturbed || !self.parted.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
-            parts.push(fingerprint.0);
-        }
-        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
-    }
-
-    fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        if done.messages > self.sent || (!self.opener && done.check.is_some()) {
-            return Err(PeerFault::Message("DONE").into());
-        }
-        if done.messages == self.sent {
-            self.name_wishes(cx)?;
-            self.wishes.must_be_served(cx.replica)?;
-        }
-        if !self.caught_up {
-            cx.report.answered();
-        }
-        self.heard = Some(done.messages);
-        self.awaited = true;
-        if let Some(theirs) = done.check
-            && done.messages == self.sent
-            && self.owes_nothing()
-        {
-            self.flush(cx)?;
-            self.look_for_changes(cx)?;
-            if self.check(cx)?.is_some_and(|ours| ours != theirs) {
-                tracing::debug!("the logs are not equal");
-                self.recheck()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All was exchanged that the sketches told of, and yet the logs are not equal: some collide
-    /// under the salt.
-    fn recheck(&mut self) -> Result<(), SyncError> {
-        self.rechecks += 1;
-        if self.rechecks > MAX_RECHECKS {
-            return Err(SyncError::NoProgress);
-        }
-        self.ask_to_compare_again();
-        Ok(())
     }
 
     /// Accepting: the comparison of a festival begins again, under another salt where there is a
@@ -437,9 +413,16 @@ impl Exchange {
             let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
             self.budget.salt(cx.now, logs)?;
         }
+        let same = common.salt == salt;
         common.restart(salt);
-        self.wishes.forget(place);
         let sums = common.sums(cx, &self.refused)?;
+        self.wishes.forget(place);
+        if !same {
+            self.forget_told(place);
+        }
+        if self.caught_up {
+            self.wants_served = 0;
+        }
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
     }
 }

@@ -2,12 +2,17 @@
 
 mod budget;
 mod compare;
+mod done;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
+mod live;
 mod outgoing;
 mod report;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::{collections::VecDeque, time::Duration};
@@ -27,6 +32,7 @@ use crate::{
     wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
 };
 
+pub(crate) use early::EarlyBytes;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
@@ -101,6 +107,8 @@ pub struct Session {
     progress: Duration,
     /// Whether the driver has a frame that the transport has not taken, as far as we know.
     handed_out: bool,
+    /// The deadline has come since the last poll: it is known that there is something to do.
+    rung: bool,
 }
 
 /// What a session works on, besides itself.
@@ -156,6 +164,7 @@ impl Session {
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
+            rung: false,
         }
     }
 
@@ -197,6 +206,7 @@ impl Session {
         replica: &mut Replica,
         sketches: &mut Sketches,
     ) -> Result<Option<Output>, SyncError> {
+        self.rung = false;
         if std::mem::take(&mut self.handed_out) {
             self.progress = now;
         }
@@ -204,7 +214,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.deadline().is_none();
+        let idle = self.patience().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -234,6 +244,15 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let own = match &self.phase {
+            Phase::Exchange(exchange) if !self.rung => exchange.deadline(),
+            _ => None,
+        };
+        [own, self.patience()].into_iter().flatten().min()
+    }
+
+    /// Until when the peer has to do something.
+    fn patience(&self) -> Option<Duration> {
         let waiting = match &self.phase {
             // A live link may be silent for as long as there is nothing to say; of a peer that came
             // for one exchange it is expected that it leaves after it.
@@ -377,7 +396,8 @@ impl Session {
     }
 
     fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
+        self.rung |= self.deadline().is_some_and(|deadline| deadline <= now);
+        if self.patience().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
         match &self.phase {

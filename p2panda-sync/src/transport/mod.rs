@@ -51,3 +51,9 @@ pub trait Transport:
         None
     }
 }
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn binding(&self) -> Option<ChannelBinding> {
+        (**self).binding()
+    }
+}

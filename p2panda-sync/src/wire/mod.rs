@@ -21,7 +21,7 @@ use crate::error::PeerFault;
 
 pub(crate) use self::{
     offered::Offered,
-    packed::{Stand, Stands, Wanted, Wants, read_keys, write_keys},
+    packed::{Head, Heads, Stand, Stands, Wanted, Wants, read_keys, write_keys},
     push::{Batch, Deflated, Owner, Piece},
 };
 
@@ -55,6 +55,9 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+const IHAVE: u8 = 16;
+const GRAFT: u8 = 17;
+const PRUNE: u8 = 18;
 const PROOF: u8 = 24;
 
 /// Structs with named fields here, arrays on the wire.
@@ -185,6 +188,17 @@ messages! {
         seconds: Option<u64>,
     }
 
+    /// Heads of logs that the sender has and does not push.
+    Ihave {
+        place: u64,
+        heads: ByteBuf,
+    }
+
+    /// What comes in this festival does so by other ways too: do not push it here.
+    Prune {
+        place: u64,
+    }
+
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
@@ -267,6 +281,10 @@ pub(crate) enum Message {
     Fork(Box<Fork>),
     Refuse(Refuse),
     Busy(Busy),
+    Ihave(Ihave),
+    /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
+    Graft(Want),
+    Prune(Prune),
 }
 
 impl Message {
@@ -294,6 +312,9 @@ impl Message {
             Self::Fork(body) => (FORK, codec::encode(&**body)),
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
+            Self::Ihave(body) => (IHAVE, codec::encode(body)),
+            Self::Graft(body) => (GRAFT, codec::encode(body)),
+            Self::Prune(body) => (PRUNE, codec::encode(body)),
         };
         join(&[kind], &body)
     }
@@ -315,6 +336,9 @@ impl Message {
             Self::Fork(_) => "FORK",
             Self::Refuse(_) => "REFUSE",
             Self::Busy(_) => "BUSY",
+            Self::Ihave(_) => "IHAVE",
+            Self::Graft(_) => "GRAFT",
+            Self::Prune(_) => "PRUNE",
             Self::Proof(_) => "PROOF",
         }
     }
@@ -334,6 +358,11 @@ impl Message {
         )
     }
 
+    /// Whether the other side has to answer it, if only with `DONE`.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.is_counted() && !matches!(self, Self::Ihave(_) | Self::Prune(_))
+    }
+
     /// Whether it says what it takes to find out what differs; else it brings what is stored, or
     /// is the link's affair.
     pub(crate) const fn is_metadata(&self) -> bool {
@@ -343,7 +372,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH || kind == PROOF;
+        let control = matches!(kind, HELLO..=PRUNE | PROOF) && kind != PUSH;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -384,10 +413,19 @@ impl Message {
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
+            IHAVE => Self::Ihave(read(body, "IHAVE")?),
+            GRAFT => Self::Graft(read(body, "GRAFT")?),
+            PRUNE => Self::Prune(read(body, "PRUNE")?),
             _ => return Ok(None),
         };
         Ok(Some(message))
     }
+}
+
+/// Whether a frame of this type brings what is stored.
+#[cfg(feature = "sim")]
+pub(crate) const fn is_content(kind: u8) -> bool {
+    matches!(kind, PUSH | FORK)
 }
 
 /// The body, or the version that is not spoken here.

@@ -2,6 +2,8 @@
 //! exchange frames through a wire that a test may listen to, bend or cut.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod time;
+
 use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
@@ -30,6 +32,9 @@ pub const DONE: u8 = 10;
 pub const PROBE: u8 = 11;
 pub const REFUSE: u8 = 14;
 pub const BUSY: u8 = 15;
+pub const IHAVE: u8 = 16;
+pub const GRAFT: u8 = 17;
+pub const PRUNE: u8 = 18;
 pub const PROOF: u8 = 24;
 
 /// A frame of a type with a body.
