@@ -30,6 +30,8 @@ pub(super) struct Crowd {
     stages: usize,
     /// For how many slots one event asks.
     wants: usize,
+    /// The festivals that a peer has met others in.
+    met: BTreeMap<PeerId, BTreeSet<FestivalId>>,
     /// What each has asked for: resources and requests.
     asked: BTreeMap<(PeerId, usize), Vec<(EntityId, EntityId)>>,
 }
@@ -48,6 +50,7 @@ impl Crowd {
             slots: cast.slots,
             stages: 2,
             wants: 1,
+            met: BTreeMap::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -78,7 +81,7 @@ impl Crowd {
     /// Signs what the owner's steward says, where this device may.
     fn decide(&self, turn: &mut Turn<'_>, festival: FestivalId) -> Result<(), EditError> {
         let Turn { replica, now, random, .. } = turn;
-        if !replica.may_decide() {
+        if !replica.may_decide(festival) {
             return Ok(());
         }
         let me = replica.user();
@@ -157,9 +160,17 @@ impl App for Crowd {
     }
 
     fn heard(&mut self, turn: Turn<'_>, event: &SyncEvent) -> Result<(), EditError> {
-        // It has synced once since it was switched on.
-        if matches!(event, SyncEvent::CaughtUp { .. }) {
-            turn.replica.allow_decisions()?;
+        match event {
+            SyncEvent::Met { festivals } => {
+                self.met.entry(turn.peer).or_default().extend(festivals);
+            }
+            // It has synced once since it was switched on.
+            SyncEvent::CaughtUp { .. } => {
+                for festival in self.met.get(&turn.peer).into_iter().flatten() {
+                    turn.replica.allow_decisions_in(*festival)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
