@@ -336,7 +336,9 @@ fn seconds(ms: u64) -> String {
     match ms {
         0 => "at once".to_owned(),
         1..1_000 => format!("{ms} ms"),
-        _ => format!("{:.1} s", ms as f64 / 1e3),
+        1_000..120_000 => format!("{:.1} s", ms as f64 / 1e3),
+        120_000..7_200_000 => format!("{:.1} min", ms as f64 / 60e3),
+        _ => format!("{:.1} h", ms as f64 / 3_600e3),
     }
 }
 

@@ -93,7 +93,7 @@ fn mesh(of: Size) -> Result<Planned, String> {
         says: format!(
             "{peers} peers, each linked with a few others, on links that lose one packet in ten, \
              and for half a minute split in two. Trees of links carry what is new, and sketches \
-             find what was missed: everything arrives, at a fraction of what flooding sends."
+             find what was missed."
         ),
         app: Box::new(Crowd::new(&cast)),
         scenario: cast.scenario,
