@@ -2,15 +2,27 @@
 
 use std::hint::black_box;
 
-use benches::{OneLog, Programme};
+use benches::{Commits, OneLog, Programme};
 use criterion::{BenchmarkId, Criterion, Throughput};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    signing(&mut criterion);
     checking(&mut criterion);
     materialising(&mut criterion);
+    committing(&mut criterion);
+    updating(&mut criterion);
     asking(&mut criterion);
     criterion.final_summary();
+}
+
+fn signing(criterion: &mut Criterion) {
+    let log = OneLog::new(100);
+    let mut group = criterion.benchmark_group("sign 100 entries");
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("one signed head", |bench| bench.iter(|| log.sign_segments()));
+    group.bench_function("a signature an entry", |bench| bench.iter(|| log.sign_entries()));
+    group.finish();
 }
 
 fn checking(criterion: &mut Criterion) {
@@ -31,6 +43,35 @@ fn materialising(criterion: &mut Criterion) {
         group.bench_function(id("verify, gate, view"), |bench| bench.iter(|| log.accept()));
         group.bench_function(id("plain Automerge"), |bench| bench.iter(|| log.apply()));
     }
+    group.finish();
+}
+
+fn committing(criterion: &mut Criterion) {
+    for events in [10, 1_351] {
+        let mut commits = Commits::new(events);
+        let mut group = criterion.benchmark_group(format!("move one of {events} events"));
+        group
+            .bench_function("signed, in the view, stored", |bench| bench.iter(|| commits.commit()));
+        group.bench_function("plain Automerge", |bench| bench.iter(|| commits.automerge()));
+        group.finish();
+    }
+}
+
+fn updating(criterion: &mut Criterion) {
+    let mut commits = Commits::new(1_351);
+    let mut group = criterion.benchmark_group("an event moves, six hours are shown again");
+    group.bench_function("rows and index", |bench| {
+        bench.iter(|| {
+            commits.commit();
+            black_box(commits.screen())
+        });
+    });
+    group.bench_function("all 1,351 events read again", |bench| {
+        bench.iter(|| {
+            commits.commit();
+            black_box(commits.screen_of_all())
+        });
+    });
     group.finish();
 }
 

@@ -2,18 +2,27 @@
 //! (`cargo bench -p benches`) and by the table of ratios
 //! (`cargo run --release -p benches --bin ratios`).
 
+mod commits;
+mod cpu;
+pub mod documents;
 mod festival;
 mod history;
 mod judged;
+mod judging;
 mod links;
 mod log;
 pub mod meeting;
 mod received;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod sketches;
 
+pub use commits::Commits;
+pub use cpu::cpu;
 pub use festival::Programme;
 pub use history::History;
 pub use judged::Judged;
+pub use judging::Judging;
 pub use links::Links;
 pub use log::OneLog;
 pub use received::{Edited, Received};

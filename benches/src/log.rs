@@ -66,6 +66,17 @@ impl OneLog {
     }
 
     fn sign(&mut self) {
+        self.segments = self.sign_segments();
+        self.signatures = self.sign_entries();
+    }
+
+    /// Signs the log: the chain, and one head for each segment.
+    ///
+    /// # Panics
+    /// Never: the segments are small.
+    #[must_use]
+    pub fn sign_segments(&self) -> Vec<(Tip, Segment)> {
+        let mut segments = Vec::new();
         let mut tip = Tip::start(&self.log);
         let mut from = 0;
         while from < self.payloads.len() {
@@ -75,15 +86,22 @@ impl OneLog {
             let segment = VerifiedSegment::sign(&self.identity, self.log, &tip, entries);
             let segment = segment.expect("a small segment");
             let end = *segment.end();
-            self.segments.push((tip, segment.into_segment()));
+            segments.push((tip, segment.into_segment()));
             (tip, from) = (end, to);
         }
+        segments
+    }
+
+    /// The baseline: the same chain, and each of its values signed.
+    #[must_use]
+    pub fn sign_entries(&self) -> Vec<Signature> {
         let key = SigningKey::from_bytes(&SECRET);
         let mut chain = Chain::start(&self.log);
-        for payload in &self.payloads {
+        let sign = |payload: &Vec<u8>| {
             chain = chain.after(payload);
-            self.signatures.push(key.sign(chain.as_bytes()));
-        }
+            key.sign(chain.as_bytes())
+        };
+        self.payloads.iter().map(sign).collect()
     }
 
     /// How many segments the log has.

@@ -1,7 +1,7 @@
 //! Two replicas of a festival that differ in a known number of logs, and what it costs them to
 //! meet, with the real messages.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use p2panda_core::{
     ChannelBinding, DocumentDescriptor, Festival, Identity, Incarnation, LogId, Replica, Tip,
@@ -14,10 +14,12 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
+use crate::cpu;
+
 /// Which logs differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
-    /// Any, each of them longer at one side or the other.
+    /// Any, at one side or the other.
     Random,
     /// Neighbours by id, all longer at the accepting side.
     Clustered,
@@ -34,7 +36,10 @@ pub struct Side {
 /// Two replicas that are about to meet.
 pub struct Meeting {
     sides: [Side; 2],
+    authors: Vec<Author>,
     festival: Festival,
+    rng: ChaCha20Rng,
+    proves: bool,
 }
 
 /// What a meeting cost.
@@ -46,6 +51,20 @@ pub struct Cost {
     pub comparing: Duration,
     /// All of the CPU time.
     pub all: Duration,
+}
+
+impl Cost {
+    /// Every byte of both directions, framing included, but for `PUSH` and `FORK` frames.
+    #[must_use]
+    pub const fn metadata(&self) -> u64 {
+        self.opener.metadata_sent + self.opener.metadata_received
+    }
+
+    /// Every byte of both directions, framing included.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.opener.bytes_sent + self.opener.bytes_received
+    }
 }
 
 struct Author {
@@ -64,11 +83,15 @@ impl Author {
         Self { identity, descriptor, log, tip: Tip::start(&log) }
     }
 
-    fn write(&mut self, rng: &mut ChaCha20Rng) -> VerifiedSegment {
-        // About what a small change takes.
-        let mut payload = vec![0; 120];
-        rng.fill_bytes(&mut payload);
-        let signed = VerifiedSegment::sign(&self.identity, self.log, &self.tip, vec![payload]);
+    fn write(&mut self, rng: &mut ChaCha20Rng, entries: usize) -> VerifiedSegment {
+        let mut payloads = Vec::new();
+        for _ in 0..entries {
+            // About what a small change takes.
+            let mut payload = vec![0; 120];
+            rng.fill_bytes(&mut payload);
+            payloads.push(payload);
+        }
+        let signed = VerifiedSegment::sign(&self.identity, self.log, &self.tip, payloads);
         let segment = signed.expect("a small segment");
         self.tip = *segment.end();
         segment
@@ -76,42 +99,65 @@ impl Author {
 }
 
 impl Meeting {
-    /// Replicas of so many logs of which so many differ.
+    /// Replicas that hold the same logs, each of so many entries.
     ///
     /// # Panics
     /// Where the library refuses what it wrote.
     #[must_use]
-    pub fn new(logs: usize, differences: usize, spread: Spread) -> Self {
+    pub fn new(logs: usize, entries: usize) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(11);
         let festival = Festival::found(&Identity::generate(&mut rng), &mut rng);
-        let mut meeting = Self { sides: [1, 2].map(|seed| side(seed, &festival)), festival };
-        let mut authors: Vec<_> =
-            (0..logs).map(|_| Author::new(&mut rng, &meeting.festival)).collect();
+        let sides = [(); 2].map(|()| side(&mut rng, &festival));
+        let mut authors: Vec<_> = (0..logs).map(|_| Author::new(&mut rng, &festival)).collect();
         authors.sort_by_key(|author| author.log);
-        let is_new = |at: usize| spread == Spread::New && at < differences;
-        for (at, author) in authors.iter_mut().enumerate() {
-            let first = author.write(&mut rng);
-            for (number, side) in meeting.sides.iter_mut().enumerate() {
-                if !is_new(at) || at % 2 == number {
-                    store(side, author, first.clone());
+        let mut meeting = Self { sides, authors, festival, rng, proves: true };
+        for author in &mut meeting.authors {
+            let first = author.write(&mut meeting.rng, entries);
+            meeting.sides.iter_mut().for_each(|side| store(side, author, first.clone()));
+        }
+        meeting.flush();
+        meeting
+    }
+
+    /// One entry more in so many logs, at one of the sides each.
+    ///
+    /// # Panics
+    /// Where the library refuses what it wrote.
+    pub fn write(&mut self, differences: usize, spread: Spread) {
+        let logs = self.authors.len();
+        for difference in 0..differences {
+            let (at, number) = match spread {
+                Spread::Clustered => ((logs / 3 + difference) % logs, 1),
+                Spread::Random => (difference * logs / differences, difference % 2),
+                Spread::New => {
+                    self.authors.push(Author::new(&mut self.rng, &self.festival));
+                    (logs + difference, difference % 2)
                 }
-            }
+            };
+            let next = self.authors[at].write(&mut self.rng, 1);
+            store(&mut self.sides[number], &self.authors[at], next);
         }
-        if spread != Spread::New {
-            let start = logs / 3;
-            for difference in 0..differences {
-                let (at, number) = match spread {
-                    Spread::Clustered => ((start + difference) % logs, 1),
-                    _ => (difference * logs / differences, difference % 2),
-                };
-                let next = authors[at].write(&mut rng);
-                store(&mut meeting.sides[number], &authors[at], next);
-            }
+        self.authors.sort_by_key(|author| author.log);
+        self.flush();
+    }
+
+    /// The two know nothing of each other: whatever their sketches remember is gone.
+    pub fn forget(&mut self) {
+        for side in &mut self.sides {
+            side.sketches = Sketches::new(&mut self.rng);
         }
-        for side in &mut meeting.sides {
+    }
+
+    /// Whether the users prove who they are, as over every link that is encrypted; they do unless
+    /// they are told not to.
+    pub const fn prove(&mut self, proves: bool) {
+        self.proves = proves;
+    }
+
+    fn flush(&mut self) {
+        for side in &mut self.sides {
             side.replica.flush().expect("memory does not fail");
         }
-        meeting
     }
 
     /// Lets the two exchange everything; the first has connected to the second.
@@ -120,11 +166,11 @@ impl Meeting {
     /// Where the exchange fails or leaves a difference.
     pub fn meet(&mut self) -> Cost {
         let [opener, acceptor] = &mut self.sides;
-        let mut rng = ChaCha20Rng::seed_from_u64(12);
-        // As over a link that is encrypted, like all that are not for tests.
         let link = ChannelBinding::from_bytes([7; 32]);
-        let sessions = [Role::Sync, Role::Accept]
-            .map(|role| Session::new(role, Duration::ZERO, &mut rng).bound(link));
+        let sessions = [Role::Sync, Role::Accept].map(|role| {
+            let session = Session::new(role, Duration::ZERO, &mut self.rng);
+            if self.proves { session.bound(link) } else { session }
+        });
         let [mut opening, mut accepting] = sessions;
         let (mut comparing, mut all) = (Duration::ZERO, Duration::ZERO);
         let mut done = false;
@@ -139,24 +185,24 @@ impl Meeting {
             for number in 0..2 {
                 loop {
                     let (session, side) = &mut pair[number];
-                    let start = Instant::now();
+                    let start = cpu();
                     let output =
                         session.poll(Duration::ZERO, &mut side.replica, &mut side.sketches);
-                    let took = start.elapsed();
+                    let took = cpu().saturating_sub(start);
                     match output.expect("an honest exchange") {
                         Some(Output::Send(frame)) => {
                             let is_content = matches!(frame[0], 9 | 24);
                             timed(is_content, took);
                             let (session, side) = &mut pair[1 - number];
                             let (replica, sketches) = (&mut side.replica, &mut side.sketches);
-                            let start = Instant::now();
+                            let start = cpu();
                             let taken = session.handle(
                                 Duration::ZERO,
                                 Input::Frame(frame),
                                 replica,
                                 sketches,
                             );
-                            timed(is_content, start.elapsed());
+                            timed(is_content, cpu().saturating_sub(start));
                             taken.expect("an honest exchange");
                         }
                         Some(Output::Event(_)) => {}
@@ -178,13 +224,12 @@ impl Meeting {
     }
 }
 
-fn side(seed: u64, festival: &Festival) -> Side {
-    let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let identity = Identity::generate(&mut rng);
+fn side(rng: &mut ChaCha20Rng, festival: &Festival) -> Side {
+    let identity = Identity::generate(rng);
     let mut replica =
         Replica::open(Box::new(MemoryStore::new()), identity, Box::new(NoResume)).expect("memory");
     replica.join(festival).expect("memory does not fail");
-    Side { replica, sketches: Sketches::new(&mut rng) }
+    Side { replica, sketches: Sketches::new(rng) }
 }
 
 fn store(side: &mut Side, author: &Author, segment: VerifiedSegment) {

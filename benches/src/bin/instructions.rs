@@ -48,7 +48,8 @@ const PATHS: [Path; 7] = [
         })
     }),
     ("meet from HELLO on: 200 logs, 8 of them different", || {
-        let mut meeting = Meeting::new(200, 8, Spread::Random);
+        let mut meeting = Meeting::new(200, 1);
+        meeting.write(8, Spread::Random);
         Box::new(move || {
             black_box(meeting.meet());
         })

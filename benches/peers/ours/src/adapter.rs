@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, error::Error, path::Path, time::Duration};
 
 use p2panda_core::{
-    DocumentDescriptor, EditError, EntityId, Festival, Identity, Replica,
+    ChannelBinding, DocumentDescriptor, EditError, EntityId, Festival, Identity, Replica,
     schema::{Event, Instant, Span, Value},
     store::{MemoryStore, NoResume, RedbStore, ResumeTokens, Store},
 };
-use p2panda_sync::{Input, Output, Role, Session};
+use p2panda_sync::{Input, Output, Role, Session, Sketches};
 use peers::{Change, Edit, History, Side, Wire};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
@@ -198,29 +198,44 @@ pub(crate) fn hand_over(
     Ok(())
 }
 
+/// What two peers know of each other's logs, from meeting to meeting.
+pub(crate) struct Acquaintance([Sketches; 2]);
+
+impl Acquaintance {
+    /// Of two that never met.
+    pub(crate) fn none() -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        Self([(); 2].map(|()| Sketches::new(&mut rng)))
+    }
+}
+
 /// One session of two peers, to its end; what travels is counted.
 pub(crate) fn sync(
     here: &mut Replica,
     there: &mut Replica,
+    acquaintance: &mut Acquaintance,
     wire: &mut Wire,
 ) -> Result<(), Failure> {
     let now = Duration::ZERO;
     let mut rng = ChaCha20Rng::seed_from_u64(2);
+    // As over a link that is encrypted, like all that are not for tests.
+    let link = ChannelBinding::from_bytes([7; 32]);
     let mut sessions =
-        [Session::new(Role::Sync, now, &mut rng), Session::new(Role::Accept, now, &mut rng)];
+        [Role::Sync, Role::Accept].map(|role| Session::new(role, now, &mut rng).bound(link));
     let mut finished = [false; 2];
     let mut queues = [VecDeque::new(), VecDeque::new()];
     while finished != [true, true] {
         let mut idle = true;
         for (me, side) in [(0, Side::Here), (1, Side::There)] {
             let replica = if me == 0 { &mut *here } else { &mut *there };
+            let sketches = &mut acquaintance.0[me];
             while let Some((stamp, frame)) = queues[me].pop_front() {
                 wire.arrived(side, stamp);
-                sessions[me].handle(now, Input::Frame(frame), replica)?;
+                sessions[me].handle(now, Input::Frame(frame), replica, sketches)?;
                 idle = false;
             }
             while !finished[me] && queues[1 - me].len() < BURST {
-                match sessions[me].poll(now, replica)? {
+                match sessions[me].poll(now, replica, sketches)? {
                     None => break,
                     Some(Output::Event(_)) => {}
                     Some(Output::Finished) => finished[me] = true,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use p2panda_core::Replica;
 use peers::{DIFFERENT, History, Measure, Row, Wire, Workload, congress, serve};
 
-use crate::adapter::{Failure, World, sync};
+use crate::adapter::{Acquaintance, Failure, World, sync};
 
 const HOST: usize = 1_000_000;
 const GUEST: usize = 1_000_001;
@@ -35,8 +35,7 @@ fn first_sync(history: &History) -> Result<Row, Failure> {
     let mut world = World::new();
     let (mut host, mut guest) = (world.peer(HOST)?, world.peer(GUEST)?);
     world.write(history, &mut host)?;
-    let row = exchange(&mut guest, &mut host)?;
-    Ok(row)
+    exchange(&mut guest, &mut host, &mut Acquaintance::none())
 }
 
 fn differ(documents: usize, different: usize) -> Result<Row, Failure> {
@@ -46,13 +45,20 @@ fn differ(documents: usize, different: usize) -> Result<Row, Failure> {
     world.write(&history, &mut host)?;
     adapter::hand_over(&host, &mut guest, &world.festival)?;
     guest.flush()?;
+    // They have met, as the others' documents have been synced once.
+    let mut acquaintance = Acquaintance::none();
+    sync(&mut guest, &mut host, &mut acquaintance, &mut Wire::default())?;
     world.write_more(&more, &mut host)?;
-    exchange(&mut guest, &mut host)
+    exchange(&mut guest, &mut host, &mut acquaintance)
 }
 
-fn exchange(guest: &mut Replica, host: &mut Replica) -> Result<Row, Failure> {
+fn exchange(
+    guest: &mut Replica,
+    host: &mut Replica,
+    acquaintance: &mut Acquaintance,
+) -> Result<Row, Failure> {
     let mut wire = Wire::default();
-    let (synced, cost) = Measure::of(|| sync(guest, host, &mut wire));
+    let (synced, cost) = Measure::of(|| sync(guest, host, acquaintance, &mut wire));
     synced?;
     if guest.fingerprint_view()? != host.fingerprint_view()? {
         return Err("the views differ after the sync".into());
@@ -95,7 +101,7 @@ fn fork() -> Result<Row, Failure> {
     }
     let [original, copy] = &mut devices;
     let mut wire = Wire::default();
-    let (synced, cost) = Measure::of(|| sync(original, copy, &mut wire));
+    let (synced, cost) = Measure::of(|| sync(original, copy, &mut Acquaintance::none(), &mut wire));
     synced?;
     let proofs = [world.forks(original)?, world.forks(copy)?];
     let same = original.fingerprint_view()? == copy.fingerprint_view()?;
