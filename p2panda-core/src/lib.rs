@@ -65,6 +65,6 @@ pub use log::{
     Segment, SegmentError, Tip, VerifiedFork, VerifiedSegment, block_end,
 };
 pub use replica::{
-    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, MAX_KEPT_FORKS,
-    OpenError, RemoveError, Replica, Stopped,
+    AcceptError, Accepted, BlockedLog, CutBranch, Edit, EditError, Fork, ForkOutcome,
+    MAX_DOCUMENTS, MAX_KEPT_FORKS, OpenError, RemoveError, Replica, Stopped, Subscription,
 };

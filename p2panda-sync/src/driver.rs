@@ -48,7 +48,11 @@ impl<T: Transport> Driver<T> {
         mut self,
         mut observe: impl FnMut(SyncEvent),
     ) -> Result<Stats, SyncError> {
-        poll_fn(|cx| self.poll(cx, &mut observe)).await?;
+        let peer = self.transport.peer_id();
+        self.node.may_meet(peer.as_ref())?;
+        let outcome = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        self.node.has_met(peer.as_ref(), &outcome, &self.session.stats());
+        outcome?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.
         poll_fn(|cx| match patience.poll_unpin(cx) {

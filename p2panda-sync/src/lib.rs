@@ -76,9 +76,11 @@
 //!
 //! None is on by default. Nothing but the transports knows an async runtime.
 
+mod admission;
 mod driver;
 mod error;
 mod node;
+mod peers;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -87,8 +89,10 @@ mod sketches;
 mod transport;
 mod wire;
 
+pub use admission::{Admission, Admit, Newcomer, Quotas};
 pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
+pub use peers::{PeerId, Peers, Standing};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
 #[cfg(feature = "tcp")]
@@ -101,7 +105,7 @@ pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use transport::{ByteStream, NoiseTcp};
 #[cfg(feature = "noise")]
 pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
-pub use transport::{MemoryTransport, Transport, memory};
+pub use transport::{KnownAs, MemoryTransport, Transport, memory};
 #[cfg(feature = "websocket")]
 pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;

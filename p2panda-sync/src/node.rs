@@ -13,8 +13,10 @@ use p2panda_core::Replica;
 use rand_core::CryptoRng;
 
 use crate::{
+    admission::{Admission, Quotas},
     driver::Driver,
     error::SyncError,
+    peers::{PeerId, Standing},
     session::{Role, Session, Stats, SyncEvent},
     sketches::Sketches,
     transport::Transport,
@@ -52,6 +54,11 @@ impl Clock for StoppedClock {
 /// future ends it too, at any moment. What was received stays stored in every case.
 ///
 /// A link exchanges the festivals that both sides followed when it began.
+///
+/// Where a transport tells [who its peer is](Transport::peer_id), the node remembers how it went: a
+/// peer whose sessions led to nothing three times in a row, or that did what no honest peer does, is
+/// left alone for a while ([`SyncError::BackOff`]), and what it costs and refuses counts over all of
+/// its links.
 ///
 /// [`PATIENCE`]: crate::PATIENCE
 #[derive(Clone)]
@@ -166,7 +173,41 @@ impl Node {
         observe: F,
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
         let session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
+        let session = session.with(transport.peer_id());
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Limits how fast new users and logs are taken in from now on.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.lock().sketches.set_quotas(quotas);
+    }
+
+    /// Asks about every new document from now on; it must not use the node.
+    pub fn set_admission(&self, admission: impl Admission + 'static) {
+        self.lock().sketches.set_admission(admission);
+    }
+
+    /// How a peer stands with us; `None` where it is not known, or not any more.
+    #[must_use]
+    pub fn standing(&self, peer: &PeerId) -> Option<Standing> {
+        self.lock().sketches.peers.standing(peer)
+    }
+
+    pub(crate) fn may_meet(&self, peer: Option<&PeerId>) -> Result<(), SyncError> {
+        let now = self.now();
+        peer.map_or(Ok(()), |peer| self.lock().sketches.peers.may_meet(peer, now))
+    }
+
+    pub(crate) fn has_met(
+        &self,
+        peer: Option<&PeerId>,
+        outcome: &Result<(), SyncError>,
+        stats: &Stats,
+    ) {
+        let Some(peer) = peer else { return };
+        let (now, progress) = (self.now(), stats.entries_received > 0 || stats.entries_sent > 0);
+        let outcome = outcome.as_ref().map(|()| ());
+        self.lock().sketches.peers.ended(peer, now, outcome, progress);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -9,7 +9,9 @@ use p2panda_core::{FestivalId, LogId, Replica};
 use rand_core::CryptoRng;
 
 use crate::{
+    admission::{Admission, Gate, Quotas},
     error::SyncError,
+    peers::Peers,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch},
 };
 
@@ -46,6 +48,9 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
+    /// What goes along with them, as it is the replica's too and not a session's.
+    pub(crate) peers: Peers,
+    pub(crate) gate: Gate,
 }
 
 /// A festival's logs, as far as they are durable.
@@ -79,7 +84,24 @@ impl Sketches {
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
+            peers: Peers::default(),
+            gate: Gate::default(),
         }
+    }
+
+    /// What is remembered of peers.
+    pub const fn peers(&mut self) -> &mut Peers {
+        &mut self.peers
+    }
+
+    /// Limits how fast new users and logs are taken in.
+    pub const fn set_quotas(&mut self, quotas: Quotas) {
+        self.gate.quotas = quotas;
+    }
+
+    /// Asks an application about every new document.
+    pub fn set_admission(&mut self, admission: impl Admission + 'static) {
+        self.gate.admission = Some(Box::new(admission));
     }
 
     /// How many logs differed in the last session, as far as that is known.
@@ -151,16 +173,7 @@ impl Sketches {
         oldest.and_then(|oldest| self.sketches.remove(&oldest));
     }
 
-    /// The fingerprint of a festival's logs, as of now.
-    pub(crate) fn fingerprint(
-        &mut self,
-        replica: &Replica,
-        festival: FestivalId,
-    ) -> Result<Fingerprint, SyncError> {
-        self.fingerprint_without(replica, festival, [])
-    }
-
-    /// The fingerprint of a festival's logs without some of them.
+    /// The fingerprint of a festival's logs without some of them, as of now.
     pub(crate) fn fingerprint_without<'a>(
         &mut self,
         replica: &Replica,

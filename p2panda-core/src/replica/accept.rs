@@ -2,7 +2,7 @@
 
 use crate::{
     codec,
-    id::{FestivalId, LogId, UserId},
+    id::{DocumentId, FestivalId, LogId, UserId},
     log::{
         DocumentDescriptor, ForkError, ForkProof, Seal, Segment, SegmentError, Tip, VerifiedFork,
         VerifiedSegment,
@@ -44,6 +44,10 @@ pub enum AcceptError {
     /// Nobody's fault: this replica takes in nothing of the author.
     #[error("user {0} is blocked here")]
     Blocked(UserId),
+    /// Nobody's fault: this replica keeps some documents of the festival, and this one is not among
+    /// them.
+    #[error("document {0} is not among those that this replica keeps of its festival")]
+    NotKept(DocumentId),
     /// Nobody's fault: earlier entries are missing. Ask from `held`.
     #[error("entries before the segment are missing: {held} are held")]
     Gap {
@@ -70,7 +74,12 @@ impl Replica {
         segment: Segment,
     ) -> Result<Accepted, AcceptError> {
         let log = segment.log;
-        self.check_descriptor(descriptor, &log)?;
+        if let Err(error) = self.check_descriptor(descriptor, &log) {
+            if matches!(error, AcceptError::Blocked(_)) {
+                self.note_blocked_log(descriptor, log)?;
+            }
+            return Err(error);
+        }
         let state = self.log_state(descriptor.festival, &log)?;
         let held = state.as_ref().map_or_else(|| Tip::start(&log), LogState::tip);
         let cut = state.as_ref().is_some_and(|state| state.is_cut);
@@ -135,6 +144,9 @@ impl Replica {
         if self.is_blocked(&descriptor.user)? {
             return Err(AcceptError::Blocked(descriptor.user));
         }
+        if !self.keeps(descriptor, &log.document) {
+            return Err(AcceptError::NotKept(log.document));
+        }
         Ok(())
     }
 
@@ -168,6 +180,7 @@ impl Replica {
         }
         if state.is_none() {
             batch.put(Table::Documents, *log.document.as_bytes(), codec::encode(descriptor));
+            self.unnote_blocked_log(&mut batch, descriptor, &log)?;
         }
         let entries = new.payloads().len() as u64;
         let mut state = store_segment(&mut batch, &new, state);

@@ -2,6 +2,7 @@
 
 mod accept;
 mod aside;
+mod blocked;
 mod difference;
 mod edit;
 mod export;
@@ -13,6 +14,7 @@ mod rebuild;
 mod reissue;
 mod remake;
 mod removal;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +25,12 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 use aside::Aside;
+pub use blocked::BlockedLog;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use open::OpenError;
 pub use removal::RemoveError;
+pub use subscription::{MAX_DOCUMENTS, Subscription};
 
 use crate::{
     codec,
@@ -70,6 +74,7 @@ pub struct Replica {
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     aside: Aside,
+    subscriptions: BTreeMap<FestivalId, Subscription>,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     dirty: bool,

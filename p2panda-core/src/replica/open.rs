@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::{
     id::{Incarnation, UserId},
     identity::Identity,
-    replica::{INCARNATION_KEY, Replica, aside::Aside, fixed},
+    replica::{INCARNATION_KEY, Replica, aside::Aside, fixed, subscription},
     store::{Batch, ResumeTokens, Store, StoreError, Table},
 };
 
@@ -70,6 +70,7 @@ impl Replica {
             (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
             _ => None,
         };
+        let subscriptions = subscription::load(&*store)?;
         let mut replica = Self {
             store,
             identity,
@@ -80,6 +81,7 @@ impl Replica {
             documents: HashMap::new(),
             uses: 0,
             aside: Aside::default(),
+            subscriptions,
             unflushed: BTreeMap::new(),
             dirty: false,
             recent: VecDeque::new(),

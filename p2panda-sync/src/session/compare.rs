@@ -11,7 +11,7 @@
 
 use p2panda_core::FestivalId;
 
-use super::{Context, exchange::Exchange, greeting::read_syndromes};
+use super::{Context, budget, exchange::Exchange, greeting::read_syndromes, refusals::Refusals};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{
@@ -56,7 +56,8 @@ enum State {
 struct Told {
     rounds: u32,
     plan: Option<Plan>,
-    version: u64,
+    /// Of the sketch; `None` where what was told does not fit what follows.
+    version: Option<u64>,
     syndromes: usize,
     cells: usize,
 }
@@ -78,7 +79,7 @@ impl Telling {
 
 impl Common {
     pub(super) fn new(festival: FestivalId, salt: Salt, keys: Keys) -> Self {
-        let told = Told { syndromes: SYNDROMES, ..Told::default() };
+        let told = Told { syndromes: SYNDROMES, version: Some(0), ..Told::default() };
         Self { festival, salt, keys, state: State::Over, told }
     }
 
@@ -91,21 +92,15 @@ impl Common {
     }
 
     /// The syndromes with which a comparison begins, as they are sent.
-    pub(super) fn sums<'a>(
+    pub(super) fn sums(
         &mut self,
         cx: &mut Context<'_>,
-        refused: impl IntoIterator<Item = &'a p2panda_core::LogId>,
+        refusals: &Refusals,
     ) -> Result<Vec<u8>, SyncError> {
-        let mut syndromes = {
-            let sketch = cx.sketches.sketch(cx.replica, self.festival, self.salt)?;
-            self.told.version = sketch.version();
-            sketch.syndromes(SYNDROMES)
-        };
-        for log in refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, self.festival, log)? {
-                syndromes.subtract(&self.keys.item(log, &entry));
-            }
-        }
+        let sketch = cx.sketches.sketch(cx.replica, self.festival, self.salt)?;
+        self.told.version = Some(sketch.version());
+        let mut syndromes = sketch.syndromes(SYNDROMES);
+        syndromes.leave_out(sketch.values(refusals.left_out(&self.keys)));
         Ok(pack(syndromes.sums().iter().copied()))
     }
 }
@@ -141,9 +136,36 @@ impl Exchange {
         }
         common.state = State::Decoding { syndromes: theirs.sums().to_vec(), cells: Vec::new() };
         let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        let estimator = sketch.estimator().to_bytes().into();
+        let mut estimator = sketch.estimator().clone();
+        for log in self.refusals.theirs.keys() {
+            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
+                estimator.subtract(&common.keys.item(log, &entry));
+            }
+        }
+        let estimator = estimator.to_bytes().into();
         self.queue.push_back(Message::Need(Need { place, estimator }));
         Ok(())
+    }
+
+    /// The peer refuses more than it did when this was compared, or told.
+    pub(super) fn compare_without(
+        &mut self,
+        place: u64,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let Some(common) = self.commons.get_mut(&place) else { return Ok(()) };
+        common.told.version = None;
+        let State::Decoding { syndromes, cells } = &common.state else { return Ok(()) };
+        let is_asked =
+            |message: &Message| matches!(message, Message::Need(need) if need.place == place);
+        if !cells.is_empty() || !self.queue.iter().any(is_asked) {
+            return Ok(());
+        }
+        // It was about to be asked for more, which may not be necessary.
+        self.queue.retain(|message| !is_asked(message));
+        let theirs = Syndromes::from_sums(syndromes.clone()).unwrap_or_default();
+        common.state = State::Over;
+        self.compare(place, theirs, None, cx)
     }
 
     /// Accepting: the peer needs more.
@@ -184,31 +206,27 @@ impl Exchange {
     pub(super) fn tell(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         let Some(telling) = self.telling.pop_front() else { return Ok(None) };
         let Some(common) = self.commons.get_mut(&telling.place()) else { return Ok(None) };
-        let refused = self.refused.iter().copied().collect::<Vec<_>>();
-        let mut items = Vec::new();
-        for log in &refused {
-            let entry = cx.sketches.entry(cx.replica, common.festival, log)?;
-            items.extend(entry.map(|entry| common.keys.item(log, &entry)));
-        }
+        let left_out = self.refusals.left_out(&common.keys);
         let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
         match telling {
             Telling::Sums { place, cells, end } => {
                 let told = &mut common.told;
-                if told.version != sketch.version() {
+                let version = Some(sketch.version());
+                if told.version != version {
                     // Logs have grown: what was told does not fit what follows.
-                    (told.version, told.syndromes, told.cells) = (sketch.version(), 0, 0);
+                    (told.version, told.syndromes, told.cells) = (version, 0, 0);
                 }
                 let (sums, start, to) = if cells {
                     let (start, to) = (told.cells, end.min(told.cells + CELLS));
                     let mut all = sketch.cells(to);
-                    items.iter().for_each(|item| all.subtract(item));
+                    all.leave_out(sketch.values(left_out));
                     told.cells = to;
                     let parts = all.cells()[start.min(to)..].iter();
                     (pack(parts.flat_map(|cell| [cell.values, cell.products])), start, to)
                 } else {
                     let (start, to) = (told.syndromes, end);
                     let mut all = sketch.syndromes(to);
-                    items.iter().for_each(|item| all.subtract(item));
+                    all.leave_out(sketch.values(left_out));
                     told.syndromes = to;
                     (pack(all.sums()[start.min(to)..].iter().copied()), start, to)
                 };
@@ -222,7 +240,7 @@ impl Exchange {
             Telling::Vector { place, next } => {
                 let mut logs = sketch
                     .from_key(Stand::long(next))
-                    .filter(|(_, log, _)| !refused.contains(log))
+                    .filter(|(key, ..)| !left_out.contains(key))
                     .filter_map(|(key, _, value)| {
                         let hint = sketch.keys().read(key, value)?;
                         Some(Stand { key: Stand::short(key), hint })
@@ -298,21 +316,18 @@ impl Exchange {
             let theirs = Syndromes::from_sums(syndromes.clone()).unwrap_or_default();
             return self.decode_syndromes(more.place, &theirs, cx);
         }
-        self.budget.cells(cx.now, cells.len())?;
-        let mut theirs = Cells::from_cells(cells.clone()).unwrap_or_default();
-        for log in &self.refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
-                theirs.add(&common.keys.item(log, &entry));
-            }
-        }
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        match sketch.compare_cells(&theirs) {
+        let theirs = Cells::from_cells(cells.clone()).unwrap_or_default();
+        let (festival, salt) = (common.festival, common.salt);
+        let left_out = self.refusals.left_out(&common.keys);
+        self.charge(budget::cells(theirs.cells().len()), cx)?;
+        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        match sketch.compare_cells_without(&left_out, &theirs) {
             Ok(differences) => Ok(Some(differences)),
             Err(PeelError::TooFew | PeelError::Contradiction) => Ok(None),
         }
     }
 
-    /// What the peer refuses, it does not hold: compared is as if it did.
+    /// What the peer refuses, it does not hold: compared is as if we did not, either.
     fn decode_syndromes(
         &mut self,
         place: u64,
@@ -320,16 +335,12 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Option<Vec<Difference>>, SyncError> {
         let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        self.budget.syndromes(cx.now, theirs.sums().len())?;
-        let mut theirs = theirs.clone();
-        for log in &self.refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
-                theirs.add(&common.keys.item(log, &entry));
-            }
-        }
+        let (festival, salt) = (common.festival, common.salt);
+        let left_out = self.refusals.left_out(&common.keys);
+        self.charge(budget::syndromes(theirs.sums().len()), cx)?;
         let seed = &mut self.seed;
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        Ok(sketch.compare_syndromes(&theirs, &mut || {
+        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        Ok(sketch.compare_syndromes_without(&left_out, theirs, &mut || {
             // Any sequence will do that the author of a log cannot foresee.
             *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             *seed ^ seed.rotate_right(29)
@@ -347,16 +358,16 @@ impl Exchange {
             if self.opener {
                 return Err(PeerFault::Message("RESALT").into());
             }
-            self.budget.salt(cx.now, 0)?;
+            self.charge(budget::salt(0), cx)?;
             return self.resalt(place, true, cx);
         };
         cx.report.answered();
-        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         let salt = Salt(salt.0);
         let logs = cx.sketches.sketch(cx.replica, common.festival, common.salt)?.len();
-        self.budget.salt(cx.now, if salt == common.salt { 0 } else { logs })?;
-        common.restart(salt);
-        self.wishes.forget(place);
+        let logs = if salt == common.salt { 0 } else { logs };
+        self.charge(budget::salt(logs), cx)?;
+        self.restart(place, salt);
         self.telling.retain(|telling| telling.place() != place);
         let theirs = read_syndromes(&sums, "RESALT")?;
         self.compare(place, theirs, None, cx)

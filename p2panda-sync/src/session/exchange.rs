@@ -6,15 +6,19 @@
 //! A `DONE` says how many of the other side's messages are taken care of. A side is settled when it
 //! owes nothing, has said so, and was told the same.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use p2panda_core::{EarlySegments, FestivalId, LogId};
 
 use super::{
     Context,
-    budget::Budget,
+    budget::{self, Budget},
     compare::{Common, Telling},
     greeting::{Agreed, Nonces, Start},
+    refusals::Refusals,
     report::SyncEvent,
     wishes::Wishes,
 };
@@ -61,9 +65,9 @@ pub(super) struct Exchange {
     pub(super) prove: BTreeSet<LogId>,
     /// Where the peer is known to have cut logs.
     pub(super) proved: BTreeMap<LogId, u64>,
-    /// Logs that are left alone: parted, or refused by one of us.
+    /// Logs that are left alone: parted, or refused by one of us, if only for a time.
     pub(super) parted: BTreeSet<LogId>,
-    pub(super) refused: BTreeSet<LogId>,
+    pub(super) refusals: Refusals,
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
     pub(super) doubted: BTreeSet<LogId>,
@@ -102,7 +106,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
-        let (mut this, starts) = Self::new(true, agreed, seed, cx);
+        let (mut this, starts) = Self::new(true, agreed, seed);
         this.greeting = Some(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
@@ -123,7 +127,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
-        let (mut this, starts) = Self::new(false, agreed, seed, cx);
+        let (mut this, starts) = Self::new(false, agreed, seed);
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal | Start::Mistaken)) {
             this.heard = Some(0);
             this.awaited = true;
@@ -139,8 +143,8 @@ impl Exchange {
         Ok(this)
     }
 
-    fn new(opener: bool, agreed: Agreed, seed: u64, cx: &Context<'_>) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { nonces, commons, cursor, frame, live } = agreed;
+    fn new(opener: bool, agreed: Agreed, seed: u64) -> (Self, Vec<(u64, Start)>) {
+        let Agreed { nonces, commons, cursor, frame, live, refused, refusals } = agreed;
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -156,7 +160,7 @@ impl Exchange {
             commons: by_place,
             places,
             greeting: None,
-            queue: VecDeque::new(),
+            queue: refusals,
             telling: VecDeque::new(),
             live,
             ended: false,
@@ -166,7 +170,7 @@ impl Exchange {
             prove: BTreeSet::new(),
             proved: BTreeMap::new(),
             parted: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            refusals: Refusals::new(refused),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
             early: EarlySegments::new(MAX_EARLY),
@@ -174,7 +178,7 @@ impl Exchange {
             received: BTreeSet::new(),
             disturbed: false,
             wants_served: 0,
-            budget: Budget::new(cx.now),
+            budget: Budget::default(),
             seed,
             sent: 0,
             taken: 0,
@@ -205,6 +209,11 @@ impl Exchange {
     /// Whether neither side owes the other anything, and both know it.
     pub(super) fn is_settled(&self) -> bool {
         self.owes_nothing() && self.told == Some(self.taken) && self.heard == Some(self.sent)
+    }
+
+    /// When an idle live link has something to do by itself.
+    pub(super) fn wakes(&self) -> Option<Duration> {
+        self.refusals.next_end().filter(|_| self.live && self.is_settled())
     }
 
     fn owes_nothing(&self) -> bool {
@@ -245,6 +254,7 @@ impl Exchange {
         if !message.is_counted() {
             return match message {
                 Message::Done(done) => self.peer_is_done(&done, cx),
+                Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
                 message => Err(PeerFault::Unexpected(message.name()).into()),
             };
         }
@@ -266,7 +276,6 @@ impl Exchange {
             Message::Probe(probe) => self.probed(&probe, cx),
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
-            Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -301,6 +310,7 @@ impl Exchange {
         if let Some(greeting) = self.greeting.take() {
             return Ok(Some(greeting));
         }
+        self.offer_again(cx)?;
         if let Some(message) = self.queue.pop_front() {
             return Ok(Some(message));
         }
@@ -363,8 +373,11 @@ impl Exchange {
         let mut parts = Vec::new();
         for common in self.commons.values() {
             let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
+            let fingerprint = sketches.fingerprint_without(
+                replica,
+                common.festival,
+                self.refusals.theirs.keys(),
+            )?;
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
@@ -431,14 +444,31 @@ impl Exchange {
         salt: Salt,
         cx: &mut Context<'_>,
     ) -> Result<Resalt, SyncError> {
-        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         if common.salt != salt {
             let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
-            self.budget.salt(cx.now, logs)?;
+            self.charge(budget::salt(logs), cx)?;
         }
-        common.restart(salt);
-        self.wishes.forget(place);
-        let sums = common.sums(cx, &self.refused)?;
+        self.restart(place, salt);
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let sums = common.sums(cx, &self.refusals)?;
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
+    }
+
+    /// The comparison of a festival begins again under a salt.
+    pub(super) fn restart(&mut self, place: u64, salt: Salt) {
+        if let Some(common) = self.commons.get_mut(&place) {
+            common.restart(salt);
+        }
+        self.wishes.forget(place);
+        self.refusals.forget_keys(place);
+    }
+
+    /// Lets the peer cause so much work, unless it has caused enough.
+    pub(super) fn charge(&mut self, work: u64, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        match &cx.peer {
+            Some(peer) => cx.sketches.peers.charge(peer, cx.now, work),
+            None => self.budget.charge(cx.now, work),
+        }
     }
 }

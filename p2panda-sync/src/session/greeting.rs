@@ -6,16 +6,19 @@
 //! those it chose. Repeating what somebody else said to somebody else proves nothing. A peer in the
 //! middle who relays both ways is kept out by the link's encryption.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use p2panda_core::{FestivalId, Replica};
+use p2panda_core::{FestivalId, LogId, Replica};
 use rand_core::CryptoRng;
 
-use super::Context;
+use super::{Context, refusals::refusals_to_tell};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Fingerprint, Keys, Salt, Syndromes, pack, packed_count, unpack},
-    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Offered, Open, Token},
+    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Message, Offered, Open, Token},
 };
 
 /// The syndromes of a `HELLO`: what resolves up to eight differing logs at once.
@@ -113,6 +116,10 @@ pub(super) struct Offer {
     /// Where the replica's changes stood when its logs were read.
     cursor: u64,
     festivals: Vec<FestivalId>,
+    /// What the peer refuses, as far as it is known.
+    refused: BTreeMap<LogId, Duration>,
+    /// What it is told of what we refuse.
+    pub(super) refusals: VecDeque<Message>,
 }
 
 /// What the two sides agree on.
@@ -122,6 +129,8 @@ pub(super) struct Agreed {
     pub(super) cursor: u64,
     pub(super) frame: usize,
     pub(super) live: bool,
+    pub(super) refused: BTreeMap<LogId, Duration>,
+    pub(super) refusals: VecDeque<Message>,
 }
 
 impl Offer {
@@ -149,15 +158,23 @@ impl Offer {
             festivals: Vec::with_capacity(ids.len()),
         };
         let mut festivals = Vec::with_capacity(ids.len());
-        for (name, festival) in ids {
+        let (mut refused, mut refusals) = (BTreeMap::new(), VecDeque::new());
+        let told = told(cx);
+        for (place, (name, festival)) in (0..).zip(ids) {
+            let keys = Keys::new(salt, &festival);
+            refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
+            let left_out = known_refusals(festival, cx);
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let syndromes = pack(sketch.syndromes(count).sums().iter().copied()).into();
+            let mut syndromes = sketch.syndromes(count);
+            syndromes.leave_out(sketch.values(left_out.keys().map(|log| keys.key(log))));
+            let syndromes = pack(syndromes.sums().iter().copied()).into();
+            refused.extend(left_out);
             let size = u64::from(usize::BITS - sketch.len().leading_zeros());
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
         let cursor = cx.sketches.cursor(cx.replica)?;
-        Ok((Self { nonces, salt, frame, cursor, festivals }, hello))
+        Ok((Self { nonces, salt, frame, cursor, festivals, refused, refusals }, hello))
     }
 
     /// Checks the opener's proofs.
@@ -184,7 +201,8 @@ impl Offer {
                 let (claimed, rest) =
                     proofs.split_first_chunk().ok_or_else(|| malformed.clone())?;
                 proofs = rest;
-                let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+                let refused = self.refused.keys();
+                let fingerprint = cx.sketches.fingerprint_without(cx.replica, festival, refused)?;
                 let ours = self.nonces.equal(&festival, &fingerprint).0;
                 if *claimed == ours { Start::Equal } else { Start::Mistaken }
             } else {
@@ -199,8 +217,8 @@ impl Offer {
         if commons.iter().all(|common| matches!(common.start, Start::Equal)) {
             cx.sketches.expect(0);
         }
-        let Self { nonces, cursor, frame, .. } = self;
-        Ok(Agreed { nonces, commons, cursor, frame, live: open.live })
+        let Self { nonces, cursor, frame, refused, refusals, .. } = self;
+        Ok(Agreed { nonces, commons, cursor, frame, live: open.live, refused, refusals })
     }
 }
 
@@ -226,25 +244,46 @@ pub(super) fn open(
     let mut places = Vec::new();
     let mut proofs = Vec::new();
     let mut commons = Vec::new();
+    let (mut refused, mut refusals) = (BTreeMap::new(), VecDeque::new());
+    let told = told(cx);
     for (place, festival, offered) in chosen {
         let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
+        let keys = Keys::new(salt, &festival);
+        refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
+        let left_out = known_refusals(festival, cx);
         let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
         proofs.extend(nonces.proof(&festival).0);
-        let ours = sketch.syndromes(syndromes.sums().len());
+        let mut ours = sketch.syndromes(syndromes.sums().len());
+        ours.leave_out(sketch.values(left_out.keys().map(|log| keys.key(log))));
         let equal = ours == syndromes && !sketch.collided();
+        refused.extend(left_out);
         let start = if equal {
-            let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+            let fingerprint =
+                cx.sketches.fingerprint_without(cx.replica, festival, refused.keys())?;
             proofs.extend(nonces.equal(&festival, &fingerprint).0);
             Start::Equal
         } else {
             Start::Compare { syndromes, size: offered.size }
         };
         places.push(2 * place + u64::from(equal));
-        commons.push(Common { festival, place, salt, keys: Keys::new(salt, &festival), start });
+        commons.push(Common { festival, place, salt, keys, start });
     }
     let open = Open { live, places, proofs: proofs.into() };
     let frame = frame_limit(hello.frame)?;
-    Ok((open, Agreed { nonces, commons, cursor, frame, live }))
+    Ok((open, Agreed { nonces, commons, cursor, frame, live, refused, refusals }))
+}
+
+/// What the peer is known to refuse of a festival.
+fn known_refusals(festival: FestivalId, cx: &Context<'_>) -> BTreeMap<LogId, Duration> {
+    let peer = cx.peer.as_ref();
+    peer.map_or_else(BTreeMap::new, |peer| {
+        cx.sketches.peers.refused(peer, festival, cx.now).collect()
+    })
+}
+
+/// When the peer was last told what we refuse.
+fn told(cx: &mut Context<'_>) -> Option<Duration> {
+    cx.peer.and_then(|peer| cx.sketches.peers.tell(&peer, cx.now))
 }
 
 /// Syndromes as they came: at least two, or they would tell nothing.

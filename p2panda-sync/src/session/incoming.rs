@@ -1,5 +1,7 @@
 //! What an exchange does with differences, and with what the peer sends.
 
+use std::time::Duration;
+
 use p2panda_core::{
     AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
 };
@@ -8,7 +10,7 @@ use super::{Context, exchange::Exchange, report::SyncEvent, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
-    wire::{Deflated, Message, Piece, Refuse, Stand, Want, Wanted, Wants, read_keys, write_keys},
+    wire::{Deflated, Piece, Stand, Want, Wanted, Wants},
 };
 
 /// After so many segments or bytes a flush does not wait for the end of the burst.
@@ -29,11 +31,17 @@ impl Exchange {
         let (festival, keys) = (common.festival, common.keys.clone());
         for Difference { key, ours, theirs } in differences {
             let Some(log) = ours else {
+                if self.refuses_key(place, key, cx)? {
+                    continue;
+                }
                 let until = theirs.map_or(0, |hint| hint.length_near(0)).max(1);
                 self.wishes.want(place, key, Wish { log: None, until, fork: false })?;
                 continue;
             };
-            if self.parted.contains(&log) || self.refused.contains(&log) {
+            if theirs.is_some() {
+                self.taken_again(log, cx);
+            }
+            if self.parted.contains(&log) || self.refusals.contains(&log, cx.now) {
                 continue;
             }
             // It may have gone in the meantime.
@@ -70,7 +78,7 @@ impl Exchange {
     }
 
     /// Queues what follows in a log, or where there are no entries, its proof.
-    fn send(&mut self, log: LogId, has_all: bool) {
+    pub(super) fn send(&mut self, log: LogId, has_all: bool) {
         if has_all {
             self.prove.insert(log);
         } else {
@@ -104,7 +112,8 @@ impl Exchange {
                 refused.push(key);
                 continue;
             };
-            if self.parted.contains(&log) || self.refused.contains(&log) {
+            self.taken_again(log, cx);
+            if self.parted.contains(&log) {
                 refused.push(key);
                 continue;
             }
@@ -123,41 +132,7 @@ impl Exchange {
             }
         }
         // There is nothing to give now, which says nothing of later.
-        self.refuse(place, &refused, Some(0));
-        Ok(())
-    }
-
-    /// Tells the peer that these logs are neither taken nor given, for so many seconds.
-    fn refuse(&mut self, place: u64, keys: &[Fp], seconds: Option<u64>) {
-        for some in keys.chunks(Wants::MAX) {
-            let keys = write_keys(some.iter().copied()).into();
-            self.queue.push_back(Message::Refuse(Refuse { place, keys, seconds }));
-        }
-    }
-
-    /// The peer neither takes nor gives these logs.
-    pub(super) fn take_refusal(
-        &mut self,
-        refuse: &Refuse,
-        cx: &mut Context<'_>,
-    ) -> Result<(), SyncError> {
-        let place = refuse.place;
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("REFUSE"))?;
-        let (festival, salt) = (common.festival, common.salt);
-        let keys = read_keys(&refuse.keys).ok_or(PeerFault::Message("REFUSE"))?;
-        for key in keys {
-            self.wishes.drop(place, key);
-            if refuse.seconds == Some(0) {
-                continue;
-            }
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let Some(log) = sketch.log(key) else { continue };
-            self.push.remove(&log);
-            self.prove.remove(&log);
-            if self.refused.insert(log) {
-                cx.report.event(SyncEvent::Refused { festival, log });
-            }
-        }
+        self.deny(place, &refused);
         Ok(())
     }
 
@@ -177,7 +152,8 @@ impl Exchange {
         cx.report.stats.segments_received += 1;
         let (segment, descriptor) = piece.open(|place| Some(self.commons.get(&place)?.festival))?;
         let log = segment.log;
-        if self.parted.contains(&log) || self.refused.contains(&log) {
+        self.taken_again(log, cx);
+        if self.parted.contains(&log) || self.refusals.contains(&log, cx.now) {
             return Ok(());
         }
         let descriptor = match descriptor {
@@ -212,8 +188,10 @@ impl Exchange {
         let size: usize = segment.payloads.iter().map(Vec::len).sum();
         let proved = matches!(segment.seal, Seal::Fork(_));
         let kept = segment.clone();
+        let Some(entrance) = self.admit(descriptor, log, cx)? else { return Ok(()) };
         match cx.replica.accept(descriptor, segment) {
             Ok(Accepted::New { entries }) => {
+                entrance.passed(cx);
                 cx.report.stats.signatures_checked += 1;
                 cx.report.stats.entries_received += entries;
                 cx.report.event(SyncEvent::Received { festival, log, entries });
@@ -253,11 +231,11 @@ impl Exchange {
             }
             Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
             Err(AcceptError::Blocked(_)) => {
-                if let Some((place, key)) = self.key_of(festival, &log) {
-                    self.wishes.drop(place, key);
-                    self.refuse(place, &[key], None);
-                }
-                self.refused.insert(log);
+                self.refuse_blocked(festival, log, cx.now);
+                Ok(())
+            }
+            Err(AcceptError::NotKept(_)) => {
+                self.refuse_log(festival, log, Duration::MAX, cx.now);
                 Ok(())
             }
             Err(AcceptError::UnknownFestival(_)) => {

@@ -7,6 +7,7 @@ mod forks;
 mod greeting;
 mod incoming;
 mod outgoing;
+mod refusals;
 mod report;
 mod wishes;
 
@@ -23,10 +24,12 @@ use self::{
 };
 use crate::{
     error::{PeerFault, SyncError},
+    peers::PeerId,
     sketches::Sketches,
     wire::{Busy, FRAME_HEADER, Hello, Message, Token, VERSION},
 };
 
+pub(crate) use budget::Budget;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
@@ -90,6 +93,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Session {
     role: Role,
+    peer: Option<PeerId>,
     phase: Phase,
     report: Report,
     /// Our nonce.
@@ -105,6 +109,7 @@ pub struct Session {
 /// What a session works on, besides itself.
 struct Context<'a> {
     now: Duration,
+    peer: Option<PeerId>,
     replica: &'a mut Replica,
     sketches: &'a mut Sketches,
     report: &'a mut Report,
@@ -148,6 +153,7 @@ impl Session {
         };
         Self {
             role,
+            peer: None,
             phase,
             report: Report::default(),
             nonce: Token::random(rng),
@@ -155,6 +161,14 @@ impl Session {
             progress: now,
             handed_out: false,
         }
+    }
+
+    /// Says who the peer is, as far as the link tells: what is remembered of it then counts, and goes
+    /// on counting in later sessions. Without it a peer is a stranger each time.
+    #[must_use]
+    pub const fn with(mut self, peer: Option<PeerId>) -> Self {
+        self.peer = peer;
+        self
     }
 
     /// Takes an input in.
@@ -193,7 +207,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.deadline().is_none();
+        let idle = self.patience_ends().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -223,6 +237,14 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let wakes = match &self.phase {
+            Phase::Exchange(exchange) if !self.handed_out => exchange.wakes(),
+            _ => None,
+        };
+        self.patience_ends().into_iter().chain(wakes).min()
+    }
+
+    fn patience_ends(&self) -> Option<Duration> {
         let waiting = match &self.phase {
             Phase::Exchange(exchange) => !exchange.is_settled(),
             Phase::Over => false,
@@ -254,7 +276,7 @@ impl Session {
         };
         self.progress = now;
         let mut report = std::mem::take(&mut self.report);
-        let mut cx = Context { now, replica, sketches, report: &mut report };
+        let mut cx = Context { now, peer: self.peer, replica, sketches, report: &mut report };
         let result = self.take(message, &mut cx);
         self.report = report;
         result
@@ -297,6 +319,11 @@ impl Session {
                     result
                 }
             },
+            // It was sent before the peer knew that nothing is in common.
+            (phase @ Phase::Farewell(..), Message::Refuse(_)) => {
+                self.phase = phase;
+                Ok(())
+            }
             (_, message) => Err(PeerFault::Unexpected(message.name()).into()),
         }
     }
@@ -325,13 +352,13 @@ impl Session {
                 self.phase = Phase::Listening;
                 Ok(Some(Message::Greet(greet(self.nonce))))
             }
-            Phase::Offered(_, hello) => {
-                let hello = hello.take().map(Message::Hello);
-                if hello.is_some() {
+            Phase::Offered(offer, hello) => match hello.take() {
+                Some(hello) => {
                     self.report.turn();
+                    Ok(Some(Message::Hello(hello)))
                 }
-                Ok(hello)
-            }
+                None => Ok(offer.refusals.pop_front()),
+            },
             Phase::Farewell(message, _) => match message.take() {
                 Some(message) => Ok(Some(message)),
                 None => match std::mem::replace(&mut self.phase, Phase::Over) {
@@ -340,15 +367,15 @@ impl Session {
                 },
             },
             Phase::Exchange(exchange) => {
-                let report = &mut self.report;
-                exchange.next_message(&mut Context { now, replica, sketches, report })
+                let (peer, report) = (self.peer, &mut self.report);
+                exchange.next_message(&mut Context { now, peer, replica, sketches, report })
             }
             Phase::Listening | Phase::Waiting | Phase::Over => Ok(None),
         }
     }
 
     fn time(&self, now: Duration) -> Result<(), SyncError> {
-        match self.deadline() {
+        match self.patience_ends() {
             Some(deadline) if deadline <= now => Err(SyncError::Stalled { after: PATIENCE }),
             _ => Ok(()),
         }

@@ -90,7 +90,8 @@ impl Exchange {
                 continue;
             }
             self.disturbed |= !self.received.contains(&log);
-            if !self.is_live() || self.parted.contains(&log) || self.refused.contains(&log) {
+            if !self.is_live() || self.parted.contains(&log) || self.refusals.contains(&log, cx.now)
+            {
                 continue;
             }
             let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;

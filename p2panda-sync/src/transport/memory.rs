@@ -7,6 +7,8 @@ use std::{
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _, channel::mpsc};
 
+use super::Transport;
+
 /// One end of a pair that carries frames within a process; dropping it closes the connection.
 #[derive(Debug)]
 pub struct MemoryTransport {
@@ -23,6 +25,8 @@ pub fn memory(frames: usize) -> (MemoryTransport, MemoryTransport) {
     let here = MemoryTransport { sender: left, receiver: from_right };
     (here, MemoryTransport { sender: right, receiver: from_left })
 }
+
+impl Transport for MemoryTransport {}
 
 impl Stream for MemoryTransport {
     type Item = io::Result<Bytes>;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod clock;
+mod known;
 #[cfg(feature = "lan")]
 mod lan;
 mod memory;
@@ -19,8 +20,11 @@ use std::io;
 use bytes::Bytes;
 use futures::{Sink, Stream};
 
+use crate::peers::PeerId;
+
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
+pub use known::KnownAs;
 #[cfg(feature = "lan")]
 pub use lan::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use memory::{MemoryTransport, memory};
@@ -39,22 +43,32 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 /// [`InvalidData`](io::ErrorKind::InvalidData) says that the peer sent what is not a frame. The
 /// sink takes a bounded number of frames; reading goes on while it is full.
 ///
-/// Every type with these two halves is a transport:
-///
 /// ```
-/// use p2panda_sync::Transport;
+/// use p2panda_sync::{KnownAs, PeerId, Transport, memory};
 ///
-/// fn takes_a_transport(transport: impl Transport) { drop(transport) }
-///
-/// let (here, _there) = p2panda_sync::memory(4);
-/// takes_a_transport(here);
+/// let (here, there) = memory(4);
+/// assert_eq!(here.peer_id(), None, "nothing tells who is at the other end");
+/// // An application that knows says so.
+/// let ada = PeerId::new(b"ada's tablet");
+/// assert_eq!(KnownAs::new(ada, there).peer_id(), Some(ada));
 /// ```
 pub trait Transport:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
 {
+    /// Who is at the other end, if the link tells.
+    fn peer_id(&self) -> Option<PeerId> {
+        None
+    }
 }
 
-impl<T> Transport for T where
-    T: Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
-{
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn peer_id(&self) -> Option<PeerId> {
+        (**self).peer_id()
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn peer_id(&self) -> Option<PeerId> {
+        (**self).peer_id()
+    }
 }

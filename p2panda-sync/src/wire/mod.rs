@@ -179,7 +179,8 @@ messages! {
     }
 
     /// Logs that the sender will neither take nor give, for so many seconds or as long as it is the
-    /// same session.
+    /// same session. With 0 there is nothing to give now, and what was refused before is not any more.
+    /// It is not answered, so no `DONE` counts it.
     Refuse {
         place: u64,
         keys: ByteBuf,
@@ -294,6 +295,7 @@ impl Message {
                 | Self::OtherGreet(_)
                 | Self::Open(_)
                 | Self::Done(_)
+                | Self::Refuse(_)
                 | Self::Busy(_)
         )
     }

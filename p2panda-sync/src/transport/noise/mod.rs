@@ -27,7 +27,7 @@ use self::{
     sealing::{SealError, Sealing},
 };
 use super::Transport;
-use crate::{Clock, Fault};
+use crate::{Clock, Fault, PeerId};
 
 pub(super) use self::handshake::Handshake;
 pub use self::key::LinkKey;
@@ -202,6 +202,12 @@ pub(super) async fn within<V>(
     match select(pin!(act), clock.sleep(HANDSHAKE_PATIENCE)).await {
         Either::Left((done, _)) => done,
         Either::Right(_) => Err(LinkError::TooSlow { within: HANDSHAKE_PATIENCE }),
+    }
+}
+
+impl<T: Transport> Transport for NoiseTransport<T> {
+    fn peer_id(&self) -> Option<PeerId> {
+        Some(PeerId::new(self.peer.as_bytes()))
     }
 }
 
