@@ -124,8 +124,25 @@ struct Window {
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     festival: FestivalId,
+    by: By,
     since: Duration,
     until: Duration,
+}
+
+/// Whom a refusal concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Whoever offers the log.
+    All,
+    /// One peer that has brought enough: what it offers beyond that others may still bring, or it
+    /// could keep out whom it likes.
+    Peer(Option<PeerId>),
+}
+
+impl By {
+    fn concerns(self, peer: Option<PeerId>) -> bool {
+        self == Self::All || self == Self::Peer(peer)
+    }
 }
 
 /// A log that is new here, and whether its document is.
@@ -162,8 +179,11 @@ impl Gate {
         if new.is_own {
             return None;
         }
-        if let Some(until) = self.refused_until(&new.log, now) {
-            return Some(until);
+        if let Some(refused) = self.refused.get(&new.log)
+            && refused.until > now
+            && refused.by.concerns(new.peer)
+        {
+            return Some(refused.until);
         }
         let admit = match &mut self.admission {
             Some(admission) if new.is_new_document => {
@@ -172,16 +192,16 @@ impl Gate {
             }
             _ => Admit::Now,
         };
-        let until = match admit {
+        let (until, by) = match admit {
             Admit::Now => self.full_until(new, &document.user)?,
-            Admit::Later(after) => now.saturating_add(after),
-            Admit::Refuse => now.saturating_add(REFUSED),
+            Admit::Later(after) => (now.saturating_add(after), By::All),
+            Admit::Refuse => (now.saturating_add(REFUSED), By::All),
         };
         if self.refused.len() >= MAX_REFUSED {
             self.refused.retain(|_, refused| refused.until > now);
         }
         if self.refused.len() < MAX_REFUSED {
-            let refused = Refused { festival: document.festival, since: now, until };
+            let refused = Refused { festival: document.festival, by, since: now, until };
             self.refused.insert(new.log, refused);
         }
         Some(until)
@@ -200,30 +220,22 @@ impl Gate {
         author.logs = author.logs.saturating_add(1);
     }
 
-    /// Until when a log is refused, if it is.
-    pub(crate) fn refused_until(&mut self, log: &LogId, now: Duration) -> Option<Duration> {
-        let refused = self.refused.get(log)?;
-        if refused.until > now {
-            return Some(refused.until);
-        }
-        self.refused.remove(log);
-        None
-    }
-
-    /// The logs of a festival that are refused, with when that began and when it ends.
+    /// The logs of a festival that a peer need not offer, with when that began and when it ends.
     pub(crate) fn refused(
         &self,
         festival: FestivalId,
+        peer: Option<PeerId>,
         now: Duration,
     ) -> impl Iterator<Item = (LogId, Duration, Duration)> {
         self.refused.iter().filter_map(move |(log, refused)| {
-            let Refused { festival: of, since, until } = *refused;
-            (of == festival && until > now).then_some((*log, since, until))
+            let Refused { festival: of, by, since, until } = *refused;
+            let counts = of == festival && until > now && by.concerns(peer);
+            counts.then_some((*log, since, until))
         })
     }
 
-    /// When the window ends that has no room for one more, if any has none.
-    fn full_until(&self, new: &NewLog, user: &UserId) -> Option<Duration> {
+    /// When the window ends that has no room for one more, if any has none, and whose it is.
+    fn full_until(&self, new: &NewLog, user: &UserId) -> Option<(Duration, By)> {
         let Quotas { window, users_per_peer, logs_per_peer, logs_per_author } = self.quotas;
         let now = new.now;
         let ends = |window: Option<&Window>, full: &dyn Fn(&Window) -> bool, length: Duration| {
@@ -238,7 +250,8 @@ impl Gate {
         };
         let by_peer = ends(peer, &peer_full, window);
         let by_author = ends(author, &|author| author.logs >= logs_per_author, window);
-        by_peer.max(by_author)
+        let by_author = by_author.map(|until| (until, By::All));
+        by_author.or_else(|| by_peer.map(|until| (until, By::Peer(new.peer))))
     }
 }
 

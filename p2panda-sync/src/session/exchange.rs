@@ -221,6 +221,7 @@ impl Exchange {
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
+            && self.refusals.is_told()
             && self.wishes.is_empty()
             && self.push.is_empty()
             && self.prove.is_empty()
@@ -312,6 +313,9 @@ impl Exchange {
         }
         self.offer_again(cx)?;
         if let Some(message) = self.queue.pop_front() {
+            return Ok(Some(message));
+        }
+        if let Some(message) = self.refusals.next_to_tell() {
             return Ok(Some(message));
         }
         if let Some(message) = self.tell(cx)? {

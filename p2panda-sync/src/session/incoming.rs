@@ -132,7 +132,7 @@ impl Exchange {
             }
         }
         // There is nothing to give now, which says nothing of later.
-        self.deny(place, &refused);
+        self.deny(place, refused);
         Ok(())
     }
 
@@ -230,14 +230,8 @@ impl Exchange {
                 self.probe(&log, cx)
             }
             Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
-            Err(AcceptError::Blocked(_)) => {
-                self.refuse_blocked(festival, log, cx.now);
-                Ok(())
-            }
-            Err(AcceptError::NotKept(_)) => {
-                self.refuse_log(festival, log, Duration::MAX, cx.now);
-                Ok(())
-            }
+            Err(AcceptError::Blocked(_)) => self.refuse_blocked(festival, log, cx.now),
+            Err(AcceptError::NotKept(_)) => self.refuse_log(festival, log, Duration::MAX, cx.now),
             Err(AcceptError::UnknownFestival(_)) => {
                 // Left since the session began.
                 if let Some((place, key)) = self.key_of(festival, &log) {

@@ -289,7 +289,10 @@ impl Session {
                 self.phase = Phase::Offered(Box::new(offer), Some(hello));
                 Ok(())
             }
-            (Phase::Listening, Message::Hello(hello)) => self.open(&hello, cx),
+            (Phase::Listening, Message::Hello(hello)) => {
+                let opened = self.open(&hello, cx);
+                self.or_tell_busy(opened)
+            }
             (Phase::Listening, Message::OtherVersion(theirs)) => Err(SyncError::Version { theirs }),
             (Phase::Waiting, Message::OtherGreet(theirs)) => {
                 // The opener learns our version, whatever it speaks.
@@ -301,19 +304,16 @@ impl Session {
                 cx.report.answered();
                 let agreed = offer.agree(&open, cx)?;
                 met(&agreed, cx);
-                self.phase = Phase::Exchange(Box::new(Exchange::accepting(agreed, self.seed, cx)?));
-                Ok(())
+                let accepted = Exchange::accepting(agreed, self.seed, cx)
+                    .map(|exchange| self.phase = Phase::Exchange(Box::new(exchange)));
+                self.or_tell_busy(accepted)
             }
             (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
                 let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
                 Err(SyncError::Busy { retry_after })
             }
             (Phase::Exchange(mut exchange), message) => match exchange.handle(message, cx) {
-                Err(SyncError::Busy { retry_after }) => {
-                    let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
-                    self.phase = Phase::Farewell(Some(busy), SyncError::Busy { retry_after });
-                    Ok(())
-                }
+                Err(error @ SyncError::Busy { .. }) => self.or_tell_busy(Err(error)),
                 result => {
                     self.phase = Phase::Exchange(exchange);
                     result
@@ -326,6 +326,14 @@ impl Session {
             }
             (_, message) => Err(PeerFault::Unexpected(message.name()).into()),
         }
+    }
+
+    /// A peer that has cost enough is told so before the session ends.
+    fn or_tell_busy(&mut self, result: Result<(), SyncError>) -> Result<(), SyncError> {
+        let Err(SyncError::Busy { retry_after }) = result else { return result };
+        let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
+        self.phase = Phase::Farewell(Some(busy), SyncError::Busy { retry_after });
+        Ok(())
     }
 
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {

@@ -12,7 +12,7 @@ use std::{
 
 use p2panda_core::{DocumentDescriptor, FestivalId, LogId, UserId};
 
-use super::{Context, exchange::Exchange, report::SyncEvent};
+use super::{Context, exchange::Exchange, greeting::BUSY, report::SyncEvent};
 use crate::{
     admission::NewLog,
     error::{PeerFault, SyncError},
@@ -25,6 +25,9 @@ use crate::{
 /// them.
 const MAX_TOLD: usize = 1600;
 
+/// How many logs may be refused in one session.
+const MAX_REFUSED: usize = 65_536;
+
 /// How long a blocked user's logs are refused. It is said again in every session.
 const BLOCKED: Duration = Duration::from_secs(60 * 60);
 
@@ -35,6 +38,8 @@ pub(super) struct Refusals {
     pub(super) theirs: BTreeMap<LogId, Duration>,
     /// By us, as the peer was told in this session.
     ours: BTreeMap<LogId, Duration>,
+    /// What the peer is about to be told, by place and seconds.
+    untold: BTreeMap<(u64, Option<u64>), Vec<Fp>>,
     /// The short keys of all that we refuse, by place, under its present salt; made when needed.
     keys: BTreeMap<u64, BTreeSet<u64>>,
 }
@@ -72,6 +77,22 @@ impl Refusals {
         self.keys.remove(&place);
     }
 
+    pub(super) fn is_told(&self) -> bool {
+        self.untold.is_empty()
+    }
+
+    /// The next `REFUSE`.
+    pub(super) fn next_to_tell(&mut self) -> Option<Message> {
+        let mut entry = self.untold.first_entry()?;
+        let (place, seconds) = *entry.key();
+        let keys = entry.get_mut();
+        let some = keys.split_off(keys.len().saturating_sub(Wants::MAX));
+        if keys.is_empty() {
+            entry.remove();
+        }
+        Some(refuse(place, &some, seconds))
+    }
+
     /// The next moment at which the peer does not refuse something any more.
     pub(super) fn next_end(&self) -> Option<Duration> {
         self.theirs.values().min().copied()
@@ -97,22 +118,20 @@ pub(super) fn refusals_to_tell(
     for blocked in cx.replica.blocked_logs(festival)? {
         add(if blocked.is_blocked { BLOCKED.as_secs() } else { 0 }, &blocked.log);
     }
-    for (log, since, until) in cx.sketches.gate.refused(festival, cx.now) {
+    for (log, since, until) in cx.sketches.gate.refused(festival, cx.peer, cx.now) {
         if told.is_none_or(|told| since >= told) {
             add(seconds_until(until, cx.now), &log);
         }
     }
-    let messages =
-        by_seconds.into_iter().flat_map(|(seconds, keys)| refuse(place, &keys, Some(seconds)));
-    Ok(messages.collect())
+    let mut messages = Vec::new();
+    for (seconds, keys) in by_seconds {
+        messages.extend(keys.chunks(Wants::MAX).map(|some| refuse(place, some, Some(seconds))));
+    }
+    Ok(messages)
 }
 
-fn refuse(place: u64, keys: &[Fp], seconds: Option<u64>) -> Vec<Message> {
-    let some = keys.chunks(Wants::MAX).map(|some| {
-        let keys = write_keys(some.iter().copied()).into();
-        Message::Refuse(Refuse { place, keys, seconds })
-    });
-    some.collect()
+fn refuse(place: u64, keys: &[Fp], seconds: Option<u64>) -> Message {
+    Message::Refuse(Refuse { place, keys: write_keys(keys.iter().copied()).into(), seconds })
 }
 
 /// Rounded up: who comes back then does not come too early.
@@ -123,8 +142,10 @@ fn seconds_until(until: Duration, now: Duration) -> u64 {
 
 impl Exchange {
     /// Tells the peer that there is nothing to give of these logs now, which says nothing of later.
-    pub(super) fn deny(&mut self, place: u64, keys: &[Fp]) {
-        self.queue.extend(refuse(place, keys, Some(0)));
+    pub(super) fn deny(&mut self, place: u64, keys: Vec<Fp>) {
+        if !keys.is_empty() {
+            self.refusals.untold.entry((place, Some(0))).or_default().extend(keys);
+        }
     }
 
     /// Refuses a log that the peer offers, and says so once; without an end for this session alone.
@@ -134,19 +155,29 @@ impl Exchange {
         log: LogId,
         until: Duration,
         now: Duration,
-    ) {
-        let told = self.refusals.ours.insert(log, until).is_some_and(|told| told > now);
-        let Some((place, key)) = self.key_of(festival, &log) else { return };
+    ) -> Result<(), SyncError> {
+        let Some((place, key)) = self.key_of(festival, &log) else { return Ok(()) };
         self.wishes.drop(place, key);
-        self.refusals.keys.entry(place).or_default().insert(Stand::short(key));
+        let Refusals { ours, untold, keys, .. } = &mut self.refusals;
+        if ours.len() >= MAX_REFUSED && !ours.contains_key(&log) {
+            return Err(SyncError::Busy { retry_after: BUSY });
+        }
+        let told = ours.insert(log, until).is_some_and(|told| told > now);
+        keys.entry(place).or_default().insert(Stand::short(key));
         if !told {
             let seconds = (until < Duration::MAX).then(|| seconds_until(until, now));
-            self.queue.extend(refuse(place, &[key], seconds));
+            untold.entry((place, seconds)).or_default().push(key);
         }
+        Ok(())
     }
 
-    pub(super) fn refuse_blocked(&mut self, festival: FestivalId, log: LogId, now: Duration) {
-        self.refuse_log(festival, log, now.saturating_add(BLOCKED), now);
+    pub(super) fn refuse_blocked(
+        &mut self,
+        festival: FestivalId,
+        log: LogId,
+        now: Duration,
+    ) -> Result<(), SyncError> {
+        self.refuse_log(festival, log, now.saturating_add(BLOCKED), now)
     }
 
     /// Whether a log may come in. `None` says that it may not, which the peer is told; of one that
@@ -171,7 +202,7 @@ impl Exchange {
             now: cx.now,
         };
         if let Some(until) = cx.sketches.gate.refuses(&new, descriptor) {
-            self.refuse_log(*festival, log, until, cx.now);
+            self.refuse_log(*festival, log, until, cx.now)?;
             return Ok(None);
         }
         Ok(Some(Entrance(Some((new, *user)))))
@@ -189,7 +220,7 @@ impl Exchange {
             let gate = &cx.sketches.gate;
             let blocked = cx.replica.blocked_logs(common.festival)?;
             let blocked = blocked.iter().filter(|blocked| blocked.is_blocked);
-            let refused = gate.refused(common.festival, cx.now).map(|(log, ..)| log);
+            let refused = gate.refused(common.festival, cx.peer, cx.now).map(|(log, ..)| log);
             let all = blocked.map(|blocked| blocked.log).chain(refused);
             free.insert(all.map(|log| Stand::short(common.keys.key(&log))).collect());
         }

@@ -2,6 +2,8 @@
 //! exchange frames through a wire that a test may listen to, bend or cut.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod met;
+
 use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
@@ -95,6 +97,19 @@ impl Author {
             self.store(replica, segment);
         }
         replica.flush().unwrap();
+    }
+
+    /// The same user's log of another incarnation.
+    pub fn with_incarnation(&self, number: u64) -> Self {
+        let incarnation = Incarnation::from_bytes(number.to_be_bytes());
+        let log = LogId { document: self.log.document, incarnation };
+        Self { log, tip: Tip::start(&log), ..self.clone() }
+    }
+
+    /// Goes on behind what a replica holds.
+    pub fn go_on(&mut self, replica: &mut Replica, entries: usize) {
+        self.tip = replica.held(&self.log).unwrap().unwrap();
+        self.fill(replica, entries, 10);
     }
 
     /// How many entries there are.
