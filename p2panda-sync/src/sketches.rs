@@ -285,7 +285,7 @@ impl Sketches {
 }
 
 /// The durable state of a log; `None` where there is nothing to tell of it.
-fn entry(replica: &Replica, log: &LogId) -> Result<Option<Entry>, SyncError> {
+pub(crate) fn entry(replica: &Replica, log: &LogId) -> Result<Option<Entry>, SyncError> {
     let Some(tip) = replica.tip(log)? else { return Ok(None) };
     let cut = replica.fork_proof(log)?.is_some();
     Ok((tip.length > 0 || cut).then_some(Entry { tip, cut }))

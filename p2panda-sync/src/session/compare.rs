@@ -9,9 +9,17 @@
 //! VECTOR ->                     where the opener holds much less, instead of NEED
 //! ```
 
-use p2panda_core::FestivalId;
+use std::collections::BTreeSet;
 
-use super::{Context, budget, exchange::Exchange, greeting::read_syndromes, refusals::Refusals};
+use p2panda_core::{DocumentId, FestivalId};
+
+use super::{
+    Context, budget,
+    exchange::Exchange,
+    greeting::read_syndromes,
+    refusals::Refusals,
+    scope::{Scope, sketch_of},
+};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{
@@ -35,12 +43,16 @@ pub(super) struct Common {
     pub(super) festival: FestivalId,
     pub(super) salt: Salt,
     pub(super) keys: Keys,
-    state: State,
+    pub(super) state: State,
     told: Told,
+    /// What both sides keep, where that is not all.
+    pub(super) scope: Option<Scope>,
+    /// What the peer keeps, as far as it has said.
+    pub(super) heard: Option<BTreeSet<DocumentId>>,
 }
 
 /// What this side waits for.
-enum State {
+pub(super) enum State {
     /// Nothing more.
     Over,
     /// More of the peer's sketches, or its vector.
@@ -49,6 +61,8 @@ enum State {
     Hearing { heard: usize, next: u64 },
     /// Another salt.
     Resalting,
+    /// What the peer keeps.
+    Narrowing,
 }
 
 /// What the accepting side has told of its sketches.
@@ -80,7 +94,7 @@ impl Telling {
 impl Common {
     pub(super) fn new(festival: FestivalId, salt: Salt, keys: Keys) -> Self {
         let told = Told { syndromes: SYNDROMES, version: Some(0), ..Told::default() };
-        Self { festival, salt, keys, state: State::Over, told }
+        Self { festival, salt, keys, state: State::Over, told, scope: None, heard: None }
     }
 
     pub(super) const fn is_over(&self) -> bool {
@@ -88,7 +102,19 @@ impl Common {
     }
 
     pub(super) fn restart(&mut self, salt: Salt) {
+        let scope = self.scope.take();
         *self = Self::new(self.festival, salt, Keys::new(salt, &self.festival));
+        self.scope = scope;
+        self.resalt_scope();
+    }
+
+    pub(super) const fn is_narrowing(&self) -> bool {
+        matches!(self.state, State::Narrowing)
+    }
+
+    /// Accepting: whether the comparison has not begun.
+    pub(super) const fn is_untold(&self) -> bool {
+        matches!(self.state, State::Over) && self.told.plan.is_none()
     }
 
     /// The syndromes with which a comparison begins, as they are sent.
@@ -97,11 +123,28 @@ impl Common {
         cx: &mut Context<'_>,
         refusals: &Refusals,
     ) -> Result<Vec<u8>, SyncError> {
-        let sketch = cx.sketches.sketch(cx.replica, self.festival, self.salt)?;
-        self.told.version = Some(sketch.version());
+        let left_out = refusals.left_out(&self.keys);
+        let sketch = self.sketch(cx)?;
+        let version = sketch.version();
         let mut syndromes = sketch.syndromes(SYNDROMES);
-        syndromes.leave_out(sketch.values(refusals.left_out(&self.keys)));
+        syndromes.leave_out(sketch.values(left_out));
+        self.told.version = Some(version);
         Ok(pack(syndromes.sums().iter().copied()))
+    }
+
+    /// The estimator of what is compared, without what the peer refuses.
+    fn estimator(
+        &mut self,
+        refusals: &Refusals,
+        cx: &mut Context<'_>,
+    ) -> Result<Estimator, SyncError> {
+        let mut estimator = self.sketch(cx)?.estimator().clone();
+        for log in refusals.theirs.keys().filter(|log| self.covers(&log.document)) {
+            if let Some(entry) = cx.sketches.entry(cx.replica, self.festival, log)? {
+                estimator.subtract(&self.keys.item(log, &entry));
+            }
+        }
+        Ok(estimator)
     }
 }
 
@@ -116,7 +159,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let sketch = common.sketch(cx)?;
         if sketch.collided() {
             common.state = State::Resalting;
             self.queue.push_back(Message::Resalt(Resalt { place, sketch: None }));
@@ -135,13 +178,7 @@ impl Exchange {
             return Ok(());
         }
         common.state = State::Decoding { syndromes: theirs.sums().to_vec(), cells: Vec::new() };
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        let mut estimator = sketch.estimator().clone();
-        for log in self.refusals.theirs.keys() {
-            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
-                estimator.subtract(&common.keys.item(log, &entry));
-            }
-        }
+        let estimator = common.estimator(&self.refusals, cx)?;
         let estimator = estimator.to_bytes().into();
         self.queue.push_back(Message::Need(Need { place, estimator }));
         Ok(())
@@ -176,23 +213,21 @@ impl Exchange {
         if self.telling.iter().any(|telling| telling.place() == need.place) {
             return Err(unexpected.into());
         }
-        let told = &mut common.told;
-        told.rounds += 1;
-        let plan = match told.plan {
+        common.told.rounds += 1;
+        let plan = match common.told.plan {
             None => {
                 let estimator = Estimator::from_bytes(&need.estimator);
                 let theirs = estimator.ok_or(PeerFault::Message("NEED"))?;
-                let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-                let estimate = sketch.estimator().distance(&theirs);
+                let estimate = common.estimator(&self.refusals, cx)?.distance(&theirs);
                 cx.sketches.expect(estimate.min(MAX_SYNDROMES as u64));
-                let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+                let sketch = common.sketch(cx)?;
                 Plan::new(estimate, sketch.len() as u64)
             }
             Some(Plan::Vector) => return Err(PeerFault::TooMany("questions").into()),
-            Some(_) if told.rounds > MAX_ROUNDS => Plan::Vector,
+            Some(_) if common.told.rounds > MAX_ROUNDS => Plan::Vector,
             Some(plan) => plan.more(),
         };
-        told.plan = Some(plan);
+        common.told.plan = Some(plan);
         let place = need.place;
         self.telling.push_back(match plan {
             Plan::Syndromes(end) => Telling::Sums { place, cells: false, end },
@@ -207,10 +242,10 @@ impl Exchange {
         let Some(telling) = self.telling.pop_front() else { return Ok(None) };
         let Some(common) = self.commons.get_mut(&telling.place()) else { return Ok(None) };
         let left_out = self.refusals.left_out(&common.keys);
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let Common { scope, told, festival, salt, .. } = common;
+        let sketch = sketch_of(scope, *festival, *salt, cx)?;
         match telling {
             Telling::Sums { place, cells, end } => {
-                let told = &mut common.told;
                 let version = Some(sketch.version());
                 if told.version != version {
                     // Logs have grown: what was told does not fit what follows.
@@ -317,10 +352,10 @@ impl Exchange {
             return self.decode_syndromes(more.place, &theirs, cx);
         }
         let theirs = Cells::from_cells(cells.clone()).unwrap_or_default();
-        let (festival, salt) = (common.festival, common.salt);
         let left_out = self.refusals.left_out(&common.keys);
         self.charge(budget::cells(theirs.cells().len()), cx)?;
-        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        let Some(common) = self.commons.get_mut(&more.place) else { return Ok(None) };
+        let sketch = common.sketch(cx)?;
         match sketch.compare_cells_without(&left_out, &theirs) {
             Ok(differences) => Ok(Some(differences)),
             Err(PeelError::TooFew | PeelError::Contradiction) => Ok(None),
@@ -335,11 +370,11 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Option<Vec<Difference>>, SyncError> {
         let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        let (festival, salt) = (common.festival, common.salt);
         let left_out = self.refusals.left_out(&common.keys);
         self.charge(budget::syndromes(theirs.sums().len()), cx)?;
+        let Some(common) = self.commons.get_mut(&place) else { return Ok(None) };
         let seed = &mut self.seed;
-        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        let sketch = common.sketch(cx)?;
         Ok(sketch.compare_syndromes_without(&left_out, theirs, &mut || {
             // Any sequence will do that the author of a log cannot foresee.
             *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -362,9 +397,12 @@ impl Exchange {
             return self.resalt(place, true, cx);
         };
         cx.report.answered();
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        if common.is_narrowing() {
+            return Err(PeerFault::Unexpected("RESALT").into());
+        }
         let salt = Salt(salt.0);
-        let logs = cx.sketches.sketch(cx.replica, common.festival, common.salt)?.len();
+        let logs = common.sketch(cx)?.len();
         let logs = if salt == common.salt { 0 } else { logs };
         self.charge(budget::salt(logs), cx)?;
         self.restart(place, salt);
@@ -398,7 +436,7 @@ impl Exchange {
         if heard > crate::sketches::MAX_LOGS {
             return Err(PeerFault::TooMany("logs").into());
         }
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let sketch = common.sketch(cx)?;
         let end = match stands.last() {
             Some(_) if vector.last => u64::MAX,
             Some(last) => last.key + 1,

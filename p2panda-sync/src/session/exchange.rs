@@ -115,8 +115,12 @@ impl Exchange {
             this.differed = false;
         }
         for (place, start) in starts {
-            if let Start::Compare { syndromes, size } = start {
-                this.compare(place, syndromes, Some(size), cx)?;
+            match start {
+                Start::Compare { syndromes, size } => {
+                    this.compare(place, syndromes, Some(size), cx)?;
+                }
+                Start::Narrow { is_theirs_a_part } => this.narrow(place, is_theirs_a_part, cx)?,
+                Start::Equal | Start::Await | Start::Mistaken => {}
             }
         }
         Ok(this)
@@ -277,6 +281,7 @@ impl Exchange {
             Message::Probe(probe) => self.probed(&probe, cx),
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
+            Message::Subs(subs) => self.narrowed(&subs, cx),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -370,18 +375,13 @@ impl Exchange {
 
     /// What all logs of the festivals in common hash to, without those that one of us refuses;
     /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
+    fn check(&mut self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
         if self.disturbed || !self.parted.is_empty() {
             return Ok(None);
         }
         let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint = sketches.fingerprint_without(
-                replica,
-                common.festival,
-                self.refusals.theirs.keys(),
-            )?;
+        for common in self.commons.values_mut() {
+            let fingerprint = common.fingerprint_without(self.refusals.theirs.keys(), cx)?;
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
@@ -448,9 +448,9 @@ impl Exchange {
         salt: Salt,
         cx: &mut Context<'_>,
     ) -> Result<Resalt, SyncError> {
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         if common.salt != salt {
-            let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
+            let logs = common.sketch(cx)?.len();
             self.charge(budget::salt(logs), cx)?;
         }
         self.restart(place, salt);

@@ -31,6 +31,9 @@ const MANY_SYNDROMES: u64 = 64;
 const FEW_SYNDROMES: usize = 4;
 const MANY_FESTIVALS: usize = 64;
 
+/// Beside the bits of the number of logs in a `HELLO`: the festival is kept in part.
+const PART: u64 = 128;
+
 /// The least that a peer has to take, in KiB: a segment with a fork proof.
 const LEAST_FRAME: u64 = 96;
 
@@ -100,6 +103,8 @@ pub(super) struct Common {
 pub(super) enum Start {
     /// The logs are equal.
     Equal,
+    /// Opening: one of the two keeps a part of the festival, the accepting side perhaps.
+    Narrow { is_theirs_a_part: bool },
     /// Opening: compare with these syndromes of a map of about so many logs.
     Compare { syndromes: Syndromes, size: u64 },
     /// Accepting: the opener compares.
@@ -170,6 +175,8 @@ impl Offer {
             let syndromes = pack(syndromes.sums().iter().copied()).into();
             refused.extend(left_out);
             let size = u64::from(usize::BITS - sketch.len().leading_zeros());
+            let is_a_part = cx.replica.subscription(festival).documents.is_some();
+            let size = size | if is_a_part { PART } else { 0 };
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
@@ -255,9 +262,13 @@ pub(super) fn open(
         proofs.extend(nonces.proof(&festival).0);
         let mut ours = sketch.syndromes(syndromes.sums().len());
         ours.leave_out(sketch.values(left_out.keys().map(|log| keys.key(log))));
-        let equal = ours == syndromes && !sketch.collided();
+        let is_theirs_a_part = offered.size & PART > 0;
+        let is_a_part = is_theirs_a_part || cx.replica.subscription(festival).documents.is_some();
+        let equal = !is_a_part && ours == syndromes && !sketch.collided();
         refused.extend(left_out);
-        let start = if equal {
+        let start = if is_a_part {
+            Start::Narrow { is_theirs_a_part }
+        } else if equal {
             let fingerprint =
                 cx.sketches.fingerprint_without(cx.replica, festival, refused.keys())?;
             proofs.extend(nonces.equal(&festival, &fingerprint).0);

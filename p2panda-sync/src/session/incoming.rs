@@ -89,17 +89,18 @@ impl Exchange {
     /// Takes the peer's wishes: pushes follow as the transport takes them.
     pub(super) fn serve(&mut self, want: &Want, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let place = want.place;
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("WANT"))?;
-        let (festival, salt) = (common.festival, common.salt);
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("WANT"))?;
+        let festival = common.festival;
         let wants = Wants::from_bytes(&want.logs).ok_or(PeerFault::Message("WANT"))?.0;
-        let held = cx.sketches.sketch(cx.replica, festival, salt)?.len();
+        let held = common.sketch(cx)?.len();
         self.wants_served += wants.len();
         if self.wants_served > held + SPARE_WISHES {
             return Err(PeerFault::TooMany("wants").into());
         }
         let mut refused = Vec::new();
         for Wanted { key, from, digest } in wants {
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let Some(common) = self.commons.get_mut(&place) else { break };
+            let sketch = common.sketch(cx)?;
             let nearest = sketch.from_key(Stand::long(key)).next();
             let log = nearest.filter(|(near, ..)| Stand::short(*near) == key);
             let log = log.map(|(_, log, _)| log);
@@ -192,6 +193,7 @@ impl Exchange {
         match cx.replica.accept(descriptor, segment) {
             Ok(Accepted::New { entries }) => {
                 entrance.passed(cx);
+                self.cover(festival, log.document, cx)?;
                 cx.report.stats.signatures_checked += 1;
                 cx.report.stats.entries_received += entries;
                 cx.report.event(SyncEvent::Received { festival, log, entries });
@@ -245,7 +247,7 @@ impl Exchange {
         }
     }
 
-    /// The festival of a document that is held, if it is one in common. The peer may name any
+    /// The festival of a document that is held, if it is in common. The peer may name any
     /// document; what it learns must not go beyond what it proved to know.
     pub(super) fn festival_of(
         &self,
@@ -253,7 +255,11 @@ impl Exchange {
         cx: &Context<'_>,
     ) -> Result<Option<FestivalId>, SyncError> {
         let festival = cx.replica.descriptor(document)?.map(|descriptor| descriptor.festival);
-        Ok(festival.filter(|festival| self.places.contains_key(festival)))
+        let is_common = |festival: &FestivalId| {
+            let common = self.places.get(festival).and_then(|place| self.commons.get(place));
+            common.is_some_and(|common| common.covers(document))
+        };
+        Ok(festival.filter(is_common))
     }
 
     /// The peer holds a log up to there, and so do we now.

@@ -9,6 +9,7 @@ mod incoming;
 mod outgoing;
 mod refusals;
 mod report;
+mod scope;
 mod wishes;
 
 use std::{collections::VecDeque, time::Duration};

@@ -86,7 +86,7 @@ impl Exchange {
         };
         for change in changes {
             let log = change.log;
-            if !self.places.contains_key(&change.festival) {
+            if !self.covers_change(&change, cx)? {
                 continue;
             }
             self.disturbed |= !self.received.contains(&log);

@@ -238,15 +238,15 @@ impl Exchange {
         let keys = read_keys(&refuse.keys).ok_or(PeerFault::Message("REFUSE"))?;
         // The accepting side tells before it knows which festivals are in common.
         let Some(common) = self.commons.get(&place) else { return Ok(()) };
-        let (festival, salt) = (common.festival, common.salt);
+        let festival = common.festival;
         let until = refuse.seconds.map_or(Duration::MAX, |seconds| {
             cx.now.saturating_add(Duration::from_secs(seconds).min(MAX_REFUSAL))
         });
         let mut news = false;
         for key in keys {
             self.wishes.drop(place, key);
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let Some(log) = sketch.log(key) else { continue };
+            let Some(common) = self.commons.get_mut(&place) else { break };
+            let Some(log) = common.sketch(cx)?.log(key) else { continue };
             if refuse.seconds == Some(0) {
                 if self.refusals.theirs.contains_key(&log) {
                     self.taken_again(log, cx);

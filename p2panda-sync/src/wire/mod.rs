@@ -50,6 +50,7 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+const SUBS: u8 = 19;
 
 /// Structs with named fields here, arrays on the wire.
 macro_rules! messages {
@@ -187,6 +188,13 @@ messages! {
         seconds: Option<u64>,
     }
 
+    /// What the sender keeps of a festival: these documents, ascending over all of its `SUBS`, or all.
+    Subs {
+        place: u64,
+        documents: Option<ByteBuf>,
+        last: bool,
+    }
+
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
@@ -238,6 +246,7 @@ pub(crate) enum Message {
     Runs(Runs),
     Fork(Box<Fork>),
     Refuse(Refuse),
+    Subs(Subs),
     Busy(Busy),
 }
 
@@ -260,6 +269,7 @@ impl Message {
             Self::Runs(body) => (RUNS, codec::encode(body)),
             Self::Fork(body) => (FORK, codec::encode(&**body)),
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
+            Self::Subs(body) => (SUBS, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
         };
         join(&[kind], &body)
@@ -281,6 +291,7 @@ impl Message {
             Self::Runs(_) => "RUNS",
             Self::Fork(_) => "FORK",
             Self::Refuse(_) => "REFUSE",
+            Self::Subs(_) => "SUBS",
             Self::Busy(_) => "BUSY",
         }
     }
@@ -308,7 +319,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH;
+        let control = ((HELLO..=BUSY).contains(&kind) && kind != PUSH) || kind == SUBS;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -334,6 +345,7 @@ impl Message {
             RUNS => Self::Runs(read(body, "RUNS")?),
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
+            SUBS => Self::Subs(read(body, "SUBS")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
             _ => return Ok(None),
         };

@@ -32,6 +32,7 @@ pub const DONE: u8 = 10;
 pub const PROBE: u8 = 11;
 pub const REFUSE: u8 = 14;
 pub const BUSY: u8 = 15;
+pub const SUBS: u8 = 19;
 
 /// A frame of a type with a body.
 pub fn frame(kind: u8, body: &[u8]) -> Bytes {
