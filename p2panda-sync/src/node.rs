@@ -172,8 +172,11 @@ impl Node {
         role: Role,
         observe: F,
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
-        let session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
-        let session = session.with(transport.peer_id());
+        let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED))
+            .with(transport.peer_id());
+        if let Some(link) = transport.binding() {
+            session = session.bound(link);
+        }
         Driver::new(self.clone(), session, transport).run(observe)
     }
 

@@ -17,7 +17,7 @@ use super::{
     Context,
     budget::{self, Budget},
     compare::{Common, Telling},
-    greeting::{Agreed, Nonces, Start},
+    greeting::{Agreed, Hashes, Start},
     refusals::Refusals,
     report::SyncEvent,
     wishes::Wishes,
@@ -39,14 +39,14 @@ const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
-    pub(super) nonces: Nonces,
+    pub(super) hashes: Hashes,
     /// The largest frame that both sides take.
     pub(super) frame: usize,
     /// The festivals in common, by their place in the `HELLO`.
     pub(super) commons: BTreeMap<u64, Common>,
     pub(super) places: BTreeMap<FestivalId, u64>,
-    /// `OPEN`, until it is sent.
-    greeting: Option<Message>,
+    /// `OPEN` and `PROOF`, until they are sent.
+    greeting: VecDeque<Message>,
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
@@ -107,7 +107,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(true, agreed, seed);
-        this.greeting = Some(Message::Open(open));
+        this.greeting.push_front(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
             // The OPEN says as much.
@@ -148,7 +148,7 @@ impl Exchange {
     }
 
     fn new(opener: bool, agreed: Agreed, seed: u64) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { nonces, commons, cursor, frame, live, refused, refusals } = agreed;
+        let Agreed { hashes, proof, commons, cursor, frame, live, refused, refusals } = agreed;
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -159,11 +159,11 @@ impl Exchange {
         }
         let this = Self {
             opener,
-            nonces,
+            hashes,
             frame,
             commons: by_place,
             places,
-            greeting: None,
+            greeting: proof.map(Message::Proof).into_iter().collect(),
             queue: refusals,
             telling: VecDeque::new(),
             live,
@@ -221,7 +221,7 @@ impl Exchange {
     }
 
     fn owes_nothing(&self) -> bool {
-        self.greeting.is_none()
+        self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
@@ -313,7 +313,7 @@ impl Exchange {
     }
 
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        if let Some(greeting) = self.greeting.take() {
+        if let Some(greeting) = self.greeting.pop_front() {
             return Ok(Some(greeting));
         }
         self.offer_again(cx)?;
@@ -385,7 +385,7 @@ impl Exchange {
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.nonces.token("p2panda 1 sync check", &parts)))
+        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
     }
 
     fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
@@ -393,6 +393,7 @@ impl Exchange {
             return Err(PeerFault::Message("DONE").into());
         }
         if done.messages == self.sent {
+            self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
         }
         if !self.caught_up {

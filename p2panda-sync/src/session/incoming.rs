@@ -6,7 +6,7 @@ use p2panda_core::{
     AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
 };
 
-use super::{Context, exchange::Exchange, report::SyncEvent, wishes::Wish};
+use super::{Context, exchange::Exchange, outgoing::named, report::SyncEvent, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
@@ -101,10 +101,8 @@ impl Exchange {
         for Wanted { key, from, digest } in wants {
             let Some(common) = self.commons.get_mut(&place) else { break };
             let sketch = common.sketch(cx)?;
-            let nearest = sketch.from_key(Stand::long(key)).next();
-            let log = nearest.filter(|(near, ..)| Stand::short(*near) == key);
-            let log = log.map(|(_, log, _)| log);
             let key = Stand::long(key);
+            let log = named(sketch, key);
             let entry = match &log {
                 Some(log) => cx.sketches.entry(cx.replica, festival, log)?,
                 None => None,

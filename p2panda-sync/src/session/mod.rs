@@ -15,19 +15,19 @@ mod wishes;
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use p2panda_core::Replica;
+use p2panda_core::{ChannelBinding, LinkEnd, LinkProof, Replica, UserId};
 use rand_core::CryptoRng;
 use tracing::debug;
 
 use self::{
     exchange::Exchange,
-    greeting::{Agreed, Offer, greet},
+    greeting::{Agreed, Fresh, Offer, greet},
 };
 use crate::{
     error::{PeerFault, SyncError},
     peers::PeerId,
     sketches::Sketches,
-    wire::{Busy, FRAME_HEADER, Hello, Message, Token, VERSION},
+    wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
 };
 
 pub(crate) use budget::Budget;
@@ -97,8 +97,9 @@ pub struct Session {
     peer: Option<PeerId>,
     phase: Phase,
     report: Report,
-    /// Our nonce.
-    nonce: Token,
+    fresh: Fresh,
+    /// Who the peer is, once it has proved that.
+    user: Option<UserId>,
     /// Where the randomness of decoders comes from.
     seed: u64,
     /// When the peer was last seen to send, or to take, something.
@@ -157,7 +158,8 @@ impl Session {
             peer: None,
             phase,
             report: Report::default(),
-            nonce: Token::random(rng),
+            fresh: Fresh::new(rng),
+            user: None,
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
@@ -169,6 +171,15 @@ impl Session {
     #[must_use]
     pub const fn with(mut self, peer: Option<PeerId>) -> Self {
         self.peer = peer;
+        self
+    }
+
+    /// Binds the session to the encrypted link that carries it, and nothing but it. Then the users
+    /// prove to each other who they are, and nobody in between can take part. Both ends do it or
+    /// none, before anything else.
+    #[must_use]
+    pub const fn bound(mut self, link: ChannelBinding) -> Self {
+        self.fresh = Fresh::bound(link);
         self
     }
 
@@ -185,7 +196,7 @@ impl Session {
     ) -> Result<(), SyncError> {
         let result = match input {
             Input::Frame(frame) => self.frame(now, &frame, replica, sketches),
-            Input::Deadline => self.time(now),
+            Input::Deadline => self.time(now, replica),
             Input::Closed => self.closed(replica),
         };
         result.or_else(|error| self.fail(error, replica))
@@ -247,7 +258,9 @@ impl Session {
 
     fn patience_ends(&self) -> Option<Duration> {
         let waiting = match &self.phase {
-            Phase::Exchange(exchange) => !exchange.is_settled(),
+            // A live link may be silent for as long as there is nothing to say; of a peer that came
+            // for one exchange it is expected that it leaves after it.
+            Phase::Exchange(exchange) => !exchange.is_settled() || !exchange.is_live(),
             Phase::Over => false,
             _ => true,
         };
@@ -286,7 +299,7 @@ impl Session {
     fn take(&mut self, message: Message, cx: &mut Context<'_>) -> Result<(), SyncError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), message) {
             (Phase::Waiting, Message::Greet(greet)) => {
-                let (offer, hello) = Offer::new(&greet, self.nonce, cx)?;
+                let (offer, hello) = Offer::new(&greet, self.fresh, cx)?;
                 self.phase = Phase::Offered(Box::new(offer), Some(hello));
                 Ok(())
             }
@@ -312,6 +325,10 @@ impl Session {
             (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
                 let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
                 Err(SyncError::Busy { retry_after })
+            }
+            (Phase::Exchange(exchange), Message::Proof(proof)) => {
+                self.phase = Phase::Exchange(exchange);
+                self.meet(&proof, cx)
             }
             (Phase::Exchange(mut exchange), message) => match exchange.handle(message, cx) {
                 Err(error @ SyncError::Busy { .. }) => self.or_tell_busy(Err(error)),
@@ -339,7 +356,7 @@ impl Session {
 
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let live = self.role == Role::Link;
-        let (open, agreed) = greeting::open(hello, self.nonce, live, cx)?;
+        let (open, agreed) = greeting::open(hello, self.fresh, live, cx)?;
         self.phase = if agreed.commons.is_empty() {
             Phase::Farewell(Some(Message::Open(open)), SyncError::NoFestivalInCommon)
         } else {
@@ -347,6 +364,18 @@ impl Session {
             Phase::Exchange(Box::new(Exchange::opening(open, agreed, self.seed, cx)?))
         };
         cx.report.turn();
+        Ok(())
+    }
+
+    /// Takes the peer's proof of who it is.
+    fn meet(&mut self, proof: &LinkProof, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let Some(link) = self.fresh.binding.filter(|_| self.user.is_none()) else {
+            return Err(PeerFault::Unexpected("PROOF").into());
+        };
+        let end = if self.role == Role::Accept { LinkEnd::Opener } else { LinkEnd::Acceptor };
+        let user = proof.verify(&link, end).ok_or(PeerFault::User)?;
+        self.user = Some(user);
+        cx.report.event(SyncEvent::Peer { user });
         Ok(())
     }
 
@@ -359,7 +388,7 @@ impl Session {
         match &mut self.phase {
             Phase::Greet => {
                 self.phase = Phase::Listening;
-                Ok(Some(Message::Greet(greet(self.nonce))))
+                Ok(Some(Message::Greet(greet(self.fresh))))
             }
             Phase::Offered(offer, hello) => match hello.take() {
                 Some(hello) => {
@@ -383,10 +412,16 @@ impl Session {
         }
     }
 
-    fn time(&self, now: Duration) -> Result<(), SyncError> {
-        match self.patience_ends() {
-            Some(deadline) if deadline <= now => Err(SyncError::Stalled { after: PATIENCE }),
-            _ => Ok(()),
+    fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
+        if self.patience_ends().is_none_or(|end| end > now) {
+            return Ok(());
+        }
+        match &self.phase {
+            // It has all that there is, and does not leave: this side does.
+            Phase::Exchange(exchange) if exchange.is_settled() && !self.handed_out => {
+                self.closed(replica)
+            }
+            _ => Err(SyncError::Stalled { after: PATIENCE }),
         }
     }
 
@@ -438,7 +473,7 @@ impl Report {
     fn sent(&mut self, message: &Message, bytes: usize) {
         let bytes = FRAME_HEADER + bytes as u64;
         self.stats.bytes_sent += bytes;
-        if !message.is_content() {
+        if message.is_metadata() {
             self.stats.metadata_sent += bytes;
         }
     }
@@ -446,7 +481,7 @@ impl Report {
     fn received(&mut self, message: Option<&Message>, bytes: usize) {
         let bytes = FRAME_HEADER + bytes as u64;
         self.stats.bytes_received += bytes;
-        if message.is_none_or(|message| !message.is_content()) {
+        if message.is_none_or(Message::is_metadata) {
             self.stats.metadata_received += bytes;
         }
     }

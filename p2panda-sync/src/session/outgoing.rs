@@ -5,6 +5,7 @@ use p2panda_core::{Chain, LogId, Seal};
 use super::{Context, exchange::Exchange, wishes::is_served};
 use crate::{
     error::SyncError,
+    sketch::{Fp, Sketch},
     wire::{Batch, Deflated, Owner, Piece, Stand, Want, Wanted, Wants},
 };
 
@@ -20,7 +21,7 @@ impl Exchange {
         {
             // Others may have sent it in the meantime.
             if wish.log.is_none() {
-                wish.log = cx.sketches.sketch(cx.replica, festival, salt)?.log(key);
+                wish.log = named(cx.sketches.sketch(cx.replica, festival, salt)?, key);
             }
             if is_served(&wish, cx.replica)? {
                 continue;
@@ -38,6 +39,22 @@ impl Exchange {
             return Ok(None);
         }
         Ok(Some(Want { place, logs: wants.to_bytes().into() }))
+    }
+
+    /// Finds out which logs were asked for that were not known then: if others brought one, and the
+    /// peer has heard of it from us, it has nothing left to send.
+    pub(super) fn name_wishes(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let unnamed = self.wishes.unnamed();
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        self.flush(cx)?;
+        for (place, key) in unnamed {
+            let Some(common) = self.commons.get(&place) else { continue };
+            let log = named(cx.sketches.sketch(cx.replica, common.festival, common.salt)?, key);
+            log.into_iter().for_each(|log| self.wishes.name(place, key, log));
+        }
+        Ok(())
     }
 
     pub(super) fn next_push(
@@ -117,12 +134,19 @@ impl Exchange {
         }))
     }
 
-    /// What tells the peer whether its chain goes on from ours. It depends on both nonces, so
+    /// What tells the peer whether its chain goes on from ours. It depends on the session, so
     /// nobody can have looked for two chains with one digest; should two have one all the same, what
     /// is pushed does not fit, and the peer is asked.
     pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> [u8; 4] {
-        let token = self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
+        let token = self.hashes.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
         let [a, b, c, d, ..] = token.0;
         [a, b, c, d]
     }
+}
+
+/// The log of a key of which the bits count that a `VECTOR` or `WANT` brings.
+pub(super) fn named(sketch: &Sketch, key: Fp) -> Option<LogId> {
+    let short = Stand::short(key);
+    let nearest = sketch.from_key(Stand::long(short)).next();
+    nearest.filter(|(near, ..)| Stand::short(*near) == short).map(|(_, log, _)| log)
 }

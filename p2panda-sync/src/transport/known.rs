@@ -6,6 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
+use p2panda_core::ChannelBinding;
 
 use super::Transport;
 use crate::peers::PeerId;
@@ -25,6 +26,10 @@ impl<T: Transport> KnownAs<T> {
 }
 
 impl<T: Transport> Transport for KnownAs<T> {
+    fn binding(&self) -> Option<ChannelBinding> {
+        self.inner.binding()
+    }
+
     fn peer_id(&self) -> Option<PeerId> {
         Some(self.peer)
     }

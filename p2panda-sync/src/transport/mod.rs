@@ -19,6 +19,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{Sink, Stream};
+use p2panda_core::ChannelBinding;
 
 use crate::peers::PeerId;
 
@@ -43,6 +44,9 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 /// [`InvalidData`](io::ErrorKind::InvalidData) says that the peer sent what is not a frame. The
 /// sink takes a bounded number of frames; reading goes on while it is full.
 ///
+/// Whatever encrypts says by its [`binding`](Self::binding) which link it is; else users prove to
+/// nobody who they are.
+///
 /// ```
 /// use p2panda_sync::{KnownAs, PeerId, Transport, memory};
 ///
@@ -55,6 +59,12 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 pub trait Transport:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
 {
+    /// What the two ends of this one link have in common, and no other link has, if it is encrypted
+    /// and authenticated.
+    fn binding(&self) -> Option<ChannelBinding> {
+        None
+    }
+
     /// Who is at the other end, if the link tells.
     fn peer_id(&self) -> Option<PeerId> {
         None
@@ -62,12 +72,10 @@ pub trait Transport:
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn peer_id(&self) -> Option<PeerId> {
-        (**self).peer_id()
+    fn binding(&self) -> Option<ChannelBinding> {
+        (**self).binding()
     }
-}
 
-impl<T: Transport + ?Sized> Transport for &mut T {
     fn peer_id(&self) -> Option<PeerId> {
         (**self).peer_id()
     }

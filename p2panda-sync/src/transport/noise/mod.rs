@@ -206,6 +206,10 @@ pub(super) async fn within<V>(
 }
 
 impl<T: Transport> Transport for NoiseTransport<T> {
+    fn binding(&self) -> Option<ChannelBinding> {
+        Some(self.binding)
+    }
+
     fn peer_id(&self) -> Option<PeerId> {
         Some(PeerId::new(self.peer.as_bytes()))
     }
