@@ -66,5 +66,6 @@ pub use log::{
 };
 pub use replica::{
     AcceptError, Accepted, BlockedLog, CutBranch, Edit, EditError, Fork, ForkOutcome,
-    MAX_DOCUMENTS, MAX_KEPT_FORKS, OpenError, RemoveError, Replica, Stopped, Subscription,
+    MAX_DOCUMENTS, MAX_FOLLOWED_LINKS, MAX_KEPT_FORKS, OpenError, RemoveError, Replica, Stopped,
+    Subscription,
 };

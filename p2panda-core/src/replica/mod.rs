@@ -9,6 +9,7 @@ mod export;
 mod forks;
 mod logs;
 mod materialise;
+mod nested;
 mod open;
 mod rebuild;
 mod reissue;
@@ -28,6 +29,7 @@ use aside::Aside;
 pub use blocked::BlockedLog;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use nested::MAX_FOLLOWED_LINKS;
 pub use open::OpenError;
 pub use removal::RemoveError;
 pub use subscription::{MAX_DOCUMENTS, Subscription};
@@ -162,6 +164,7 @@ impl Replica {
     pub fn join(&mut self, festival: &Festival) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         batch.put(Table::Festivals, *festival.id().as_bytes(), festival.to_bytes());
+        Self::forget_left(festival.id(), &mut batch);
         self.store.commit(batch)?;
         self.store.flush()
     }

@@ -104,6 +104,7 @@ impl Replica {
         let mut batch = Batch::new();
         batch.delete(Table::Festivals, *festival.as_bytes());
         self.unsubscribe(festival, &mut batch);
+        Self::note_left(festival, &mut batch);
         self.store.commit(batch)?;
         self.dirty = true;
         self.flush()

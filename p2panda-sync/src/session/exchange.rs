@@ -16,7 +16,8 @@ use p2panda_core::{EarlySegments, FestivalId, LogId};
 use super::{
     Context,
     budget::{self, Budget},
-    compare::{Common, Telling},
+    common::Common,
+    compare::Telling,
     greeting::{Agreed, Hashes, Start},
     refusals::Refusals,
     report::SyncEvent,

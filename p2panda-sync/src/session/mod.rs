@@ -1,6 +1,7 @@
 //! One exchange with one peer, as a state machine without sockets, clocks or threads.
 
 mod budget;
+mod common;
 mod compare;
 mod exchange;
 mod forks;
@@ -12,7 +13,7 @@ mod report;
 mod scope;
 mod wishes;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use p2panda_core::{ChannelBinding, LinkEnd, LinkProof, Replica, UserId};
@@ -27,10 +28,11 @@ use crate::{
     error::{PeerFault, SyncError},
     peers::PeerId,
     sketches::Sketches,
-    wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
+    wire::{Busy, Hello, Message, VERSION},
 };
 
 pub(crate) use budget::Budget;
+use report::Report;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
@@ -38,9 +40,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest that a peer can ask us to wait, in seconds.
 const MAX_WAIT: u64 = 3600;
-
-/// Events that wait; beyond, `Received` is dropped: the totals have it.
-const MAX_EVENTS: usize = 1024;
 
 /// Who begins, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -451,51 +450,4 @@ impl Session {
 fn met(agreed: &Agreed, cx: &mut Context<'_>) {
     let festivals = agreed.commons.iter().map(|common| common.festival).collect();
     cx.report.event(SyncEvent::Met { festivals });
-}
-
-/// Totals, and the events that nobody has fetched yet.
-#[derive(Debug, Default)]
-struct Report {
-    stats: Stats,
-    events: VecDeque<SyncEvent>,
-    /// Whether the peer has to answer something before this side can go on.
-    asked: bool,
-}
-
-impl Report {
-    fn event(&mut self, event: SyncEvent) {
-        debug!(?event);
-        if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
-            self.events.push_back(event);
-        }
-    }
-
-    fn sent(&mut self, message: &Message, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_sent += bytes;
-        if message.is_metadata() {
-            self.stats.metadata_sent += bytes;
-        }
-    }
-
-    fn received(&mut self, message: Option<&Message>, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_received += bytes;
-        if message.is_none_or(Message::is_metadata) {
-            self.stats.metadata_received += bytes;
-        }
-    }
-
-    /// Something was sent, or will be, that the peer has to answer.
-    const fn turn(&mut self) {
-        self.asked = true;
-    }
-
-    /// The peer's answer came.
-    const fn answered(&mut self) {
-        if self.asked {
-            self.stats.round_trips += 1;
-            self.asked = false;
-        }
-    }
 }

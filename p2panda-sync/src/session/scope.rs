@@ -22,7 +22,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     Context, budget,
-    compare::{Common, State},
+    common::{Common, State},
     exchange::Exchange,
 };
 use crate::{
