@@ -131,7 +131,12 @@ impl<T: Transport> Driver<T> {
                     let sent = self.transport.start_send_unpin(frame);
                     self.wrote(sent)?;
                 }
-                Some(Output::Event(event)) => observe(event),
+                Some(Output::Event(event)) => {
+                    if matches!(event, SyncEvent::CaughtUp { .. }) {
+                        self.node.lock().replica.follow_links()?;
+                    }
+                    observe(event);
+                }
                 Some(Output::Finished) => self.finished = true,
                 None => break,
             }

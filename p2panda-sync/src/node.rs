@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, channel::mpsc, future::BoxFuture};
-use p2panda_core::Replica;
+use p2panda_core::{Festival, FestivalId, Replica, Subscription, store::StoreError};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -178,6 +178,21 @@ impl Node {
             session = session.bound(link);
         }
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Follows a festival from now on, and those that it names as a part of it, so deep: what its
+    /// founder links to at depth 1, what these link to at 2, and so on. Links that arrive later are
+    /// followed when a session has caught up; a session begun after that exchanges what they lead to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn follow(&self, festival: &Festival, depth: u8) -> Result<Vec<FestivalId>, StoreError> {
+        self.with(|replica| {
+            replica.join(festival)?;
+            let subscription = replica.subscription(festival.id());
+            replica.subscribe(festival.id(), Subscription { depth, ..subscription })?;
+            replica.follow_links()
+        })
     }
 
     /// Limits how fast new users and logs are taken in from now on.
