@@ -79,6 +79,7 @@
 mod admission;
 mod driver;
 mod error;
+mod live;
 mod node;
 mod peers;
 mod session;

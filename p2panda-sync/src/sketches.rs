@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use crate::{
     admission::{Admission, Gate, Quotas},
     error::SyncError,
+    live::Links,
     peers::Peers,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch},
 };
@@ -48,7 +49,9 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
-    /// What goes along with them, as it is the replica's too and not a session's.
+    /// What goes along with them, as it is the replica's too and not a session's: what live links
+    /// share, what is remembered of peers, and what new is taken in.
+    pub(crate) links: Links,
     pub(crate) peers: Peers,
     pub(crate) gate: Gate,
 }
@@ -84,6 +87,7 @@ impl Sketches {
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
+            links: Links::default(),
             peers: Peers::default(),
             gate: Gate::default(),
         }

@@ -79,38 +79,31 @@ fn a_peer_that_has_everything_and_stays_is_left_after_a_while() {
 }
 
 #[test]
-fn a_live_link_without_news_wakes_nobody() {
+fn a_live_link_without_news_wakes_nobody_but_to_compare() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);
-    for side in [&opener, &acceptor] {
-        assert_eq!(side.session.deadline(), None);
-    }
+    assert_eq!(opener.session.deadline(), None);
+    let deadline = acceptor.session.deadline().expect("it compares now and then");
+    assert!(deadline >= SECOND * 5, "{deadline:?}");
 }
 
 #[test]
 fn a_live_link_that_was_silent_for_long_gives_its_peer_the_whole_time_to_answer() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);
-    for side in [Role::Link, Role::Accept] {
-        // An hour without a word, and then one side has something to say.
-        let later = SECOND * if side == Role::Link { 3_600 } else { 7_200 };
-        let (from, to) = match side {
-            Role::Link => (&mut opener, &mut acceptor),
-            _ => (&mut acceptor, &mut opener),
-        };
-        let seed = if side == Role::Link { 11 } else { 12 };
-        Author::new(seed, festival(1).id()).fill(&mut from.replica, 1, 10);
-        let push = from.next(later).unwrap();
-        assert_eq!(from.session.deadline(), Some(later + PATIENCE));
-        from.handle(later, Input::Deadline).unwrap();
-        assert_eq!(from.next(later), None);
-        assert_eq!(from.session.deadline(), Some(later + PATIENCE), "it waits for the answer");
-        // The answer comes late, but in time.
-        let answered = later + PATIENCE - SECOND;
-        to.handle(answered, Input::Frame(push)).unwrap();
-        talk(answered, from, to);
-        assert_eq!((from.session.deadline(), to.session.deadline()), (None, None));
-    }
+    // An hour without a word, and then there is something to say.
+    let later = SECOND * 3_600;
+    Author::new(11, festival(1).id()).fill(&mut opener.replica, 1, 10);
+    let push = opener.next(later).unwrap();
+    assert_eq!(opener.session.deadline(), Some(later + PATIENCE));
+    opener.handle(later, Input::Deadline).unwrap();
+    assert_eq!(opener.next(later), None);
+    assert_eq!(opener.session.deadline(), Some(later + PATIENCE), "it waits for the answer");
+    // The answer comes late, but in time.
+    let answered = later + PATIENCE - SECOND;
+    acceptor.handle(answered, Input::Frame(push)).unwrap();
+    talk(answered, &mut opener, &mut acceptor);
+    assert_eq!(opener.session.deadline(), None);
     // Without any answer it is given up.
     Author::new(13, festival(1).id()).fill(&mut opener.replica, 1, 10);
     let later = SECOND * 10_000;

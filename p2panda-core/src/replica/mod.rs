@@ -3,6 +3,7 @@
 mod accept;
 mod aside;
 mod blocked;
+mod decisions;
 mod difference;
 mod edit;
 mod export;
@@ -12,6 +13,7 @@ mod materialise;
 mod nested;
 mod open;
 mod rebuild;
+mod recover;
 mod reissue;
 mod remake;
 mod removal;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use accept::{AcceptError, Accepted};
 use aside::Aside;
 pub use blocked::BlockedLog;
+use decisions::Decisions;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use nested::MAX_FOLLOWED_LINKS;
@@ -72,8 +75,7 @@ pub struct Replica {
     incarnation: Option<Incarnation>,
     /// The token with which this replica was opened, as long as nothing has been written.
     unused_token: Option<[u8; 16]>,
-    /// Whether this device knows what its user promised before.
-    may_decide: bool,
+    decisions: Decisions,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     aside: Aside,
@@ -153,6 +155,7 @@ impl Replica {
     ) -> Result<Festival, EditError> {
         let festival = Festival::found(&self.identity, rng);
         self.join(&festival)?;
+        self.allow_decisions_in(festival.id())?; // there has been nothing to promise elsewhere
         self.edit(festival.id(), now, rng, |edit| edit.put(&info_id(), info))?;
         Ok(festival)
     }

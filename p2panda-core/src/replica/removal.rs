@@ -95,7 +95,7 @@ impl Replica {
         // neither go on with a log whose beginning it has forgotten nor promise anything unasked.
         self.incarnation = None;
         self.unused_token = None;
-        self.forbid_decisions()?;
+        self.forbid_decisions_in(festival)?;
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
         self.forget_blocked_logs(festival)?;
         for (table, prefix) in stored_at(festival) {

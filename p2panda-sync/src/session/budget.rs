@@ -35,6 +35,11 @@ pub(super) const fn salt(logs: usize) -> u64 {
     100 + logs as u64 / 2
 }
 
+/// Looking so many heads up.
+pub(super) const fn heads(count: usize) -> u64 {
+    10 + 2 * count as u64
+}
+
 impl Budget {
     pub(crate) fn charge(&mut self, now: Duration, work: u64) -> Result<(), SyncError> {
         if now.saturating_sub(self.since) >= WINDOW {

@@ -301,9 +301,10 @@ impl Exchange {
         }
         let salt = Salt(salt.0);
         let logs = common.sketch(cx)?.len();
-        let logs = if salt == common.salt { 0 } else { logs };
-        self.charge(budget::salt(logs), cx)?;
+        let (same, idly) = (salt == common.salt, common.is_over());
+        self.charge(budget::salt(if same { 0 } else { logs }), cx)?;
         self.restart(place, salt);
+        self.compares_idly(idly, &cx.sketches.links);
         self.telling.retain(|telling| telling.place() != place);
         let theirs = read_syndromes(&sums, "RESALT")?;
         self.compare(place, theirs, None, cx)

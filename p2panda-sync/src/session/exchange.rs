@@ -19,6 +19,7 @@ use super::{
     common::Common,
     compare::Telling,
     greeting::{Agreed, Hashes, Start},
+    live::Live,
     refusals::Refusals,
     report::SyncEvent,
     wishes::Wishes,
@@ -51,7 +52,8 @@ pub(super) struct Exchange {
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
-    live: bool,
+    /// What makes it a link that stays.
+    pub(super) live: Option<Live>,
     /// The connection has ended as it should.
     ended: bool,
 
@@ -82,9 +84,12 @@ pub(super) struct Exchange {
     pub(super) budget: Budget,
     pub(super) seed: u64,
 
-    /// Messages sent, and messages of the peer that were taken in.
+    /// Messages sent, and messages of the peer that were taken in; and up to which of them the other
+    /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
+    asked: u64,
+    owed: u64,
     /// What we told the peer last, and it us.
     told: Option<u64>,
     heard: Option<u64>,
@@ -98,6 +103,8 @@ pub(super) struct Exchange {
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
+    /// What had been moved then.
+    moved: u64,
 }
 
 impl Exchange {
@@ -107,7 +114,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
-        let (mut this, starts) = Self::new(true, agreed, seed);
+        let (mut this, starts) = Self::new(true, agreed, seed, cx);
         this.greeting.push_front(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
@@ -132,7 +139,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
-        let (mut this, starts) = Self::new(false, agreed, seed);
+        let (mut this, starts) = Self::new(false, agreed, seed, cx);
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal | Start::Mistaken)) {
             this.heard = Some(0);
             this.awaited = true;
@@ -148,8 +155,16 @@ impl Exchange {
         Ok(this)
     }
 
-    fn new(opener: bool, agreed: Agreed, seed: u64) -> (Self, Vec<(u64, Start)>) {
+    fn new(
+        opener: bool,
+        agreed: Agreed,
+        seed: u64,
+        cx: &mut Context<'_>,
+    ) -> (Self, Vec<(u64, Start)>) {
         let Agreed { hashes, proof, commons, cursor, frame, live, refused, refusals } = agreed;
+        let links = &mut cx.sketches.links;
+        let festivals = commons.iter().map(|common| common.festival);
+        let live = live.then(|| Live::new(festivals, cx.now, links));
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -187,6 +202,8 @@ impl Exchange {
             seed,
             sent: 0,
             taken: 0,
+            asked: 0,
+            owed: 0,
             told: None,
             heard: None,
             awaited: false,
@@ -195,6 +212,7 @@ impl Exchange {
             unflushed: (0, 0),
             caught_up: false,
             was_settled: false,
+            moved: 0,
         };
         (this, starts)
     }
@@ -208,17 +226,12 @@ impl Exchange {
     /// The opener leaves when all is exchanged. The accepting side waits for that: it cannot know
     /// whether the opener, who hears the fingerprint last, has to ask once more.
     pub(super) const fn is_finished(&self) -> bool {
-        self.ended || self.was_settled && self.opener && !self.live
+        self.ended || self.was_settled && self.opener && !self.is_live()
     }
 
     /// Whether neither side owes the other anything, and both know it.
     pub(super) fn is_settled(&self) -> bool {
-        self.owes_nothing() && self.told == Some(self.taken) && self.heard == Some(self.sent)
-    }
-
-    /// When an idle live link has something to do by itself.
-    pub(super) fn wakes(&self) -> Option<Duration> {
-        self.refusals.next_end().filter(|_| self.live && self.is_settled())
+        self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
     fn owes_nothing(&self) -> bool {
@@ -233,7 +246,13 @@ impl Exchange {
     }
 
     pub(super) const fn is_live(&self) -> bool {
-        self.live
+        self.live.is_some()
+    }
+
+    /// When there is something to do, although nothing happens.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let offers = self.refusals.next_end().filter(|_| self.is_live() && self.is_settled());
+        self.live.as_ref().and_then(Live::deadline).into_iter().chain(offers).min()
     }
 
     /// Whether this side still waits for what tells it which logs differ.
@@ -249,6 +268,7 @@ impl Exchange {
     /// A message of a type that is not known here: nothing needs to be done about it.
     pub(super) const fn skip(&mut self) {
         self.taken += 1;
+        self.owed = self.taken;
         self.awaited = true;
     }
 
@@ -265,13 +285,17 @@ impl Exchange {
             };
         }
         self.taken += 1;
+        let is_answered = message.is_answered();
+        if is_answered {
+            self.owed = self.taken;
+        }
         // Before both have caught up, acknowledging each burst would be no use to a peer that is
         // still sending: it says when it is done.
         let is_part_of_more = matches!(
             message,
             Message::Push(_) | Message::Need(_) | Message::More(_) | Message::Vector(_)
         );
-        self.awaited |= !is_part_of_more;
+        self.awaited |= is_answered && !is_part_of_more;
         match message {
             Message::Need(need) => self.need(&need, cx),
             Message::More(more) => self.more(&more, cx),
@@ -283,6 +307,9 @@ impl Exchange {
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
             Message::Subs(subs) => self.narrowed(&subs, cx),
+            Message::Ihave(ihave) => self.told_of(&ihave, cx),
+            Message::Graft(want) => self.grafted(&want, cx),
+            Message::Prune(prune) => self.pruned(&prune),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -300,14 +327,22 @@ impl Exchange {
             && message.is_counted()
         {
             self.sent += 1;
+            if message.is_answered() {
+                self.asked = self.sent;
+            }
             if !self.caught_up {
                 cx.report.turn();
             }
         }
         let settled = message.is_none() && self.is_settled();
         if settled && !self.was_settled {
-            self.caught_up = true;
-            cx.report.event(SyncEvent::CaughtUp { stats: cx.report.stats });
+            let stats = cx.report.stats;
+            let moved = stats.segments_sent + stats.segments_received + stats.logs_cut;
+            // That nothing differed is no news.
+            if !self.caught_up || moved > self.moved {
+                cx.report.event(SyncEvent::CaughtUp { stats });
+            }
+            (self.caught_up, self.moved) = (true, moved);
         }
         self.was_settled = settled;
         Ok(message)
@@ -327,8 +362,9 @@ impl Exchange {
         if let Some(message) = self.tell(cx)? {
             return Ok(Some(message));
         }
+        self.ask_for_missing(cx)?;
         if let Some(want) = self.next_want(cx)? {
-            return Ok(Some(Message::Want(want)));
+            return Ok(Some(want));
         }
         loop {
             self.look_for_changes(cx)?;
@@ -346,7 +382,14 @@ impl Exchange {
                 break;
             }
         }
-        self.next_done(cx)
+        if let Some(done) = self.next_done(cx)? {
+            return Ok(Some(done));
+        }
+        if let Some(ihave) = self.next_ihave(cx)? {
+            return Ok(Some(ihave));
+        }
+        self.compare_when_due(cx)?;
+        Ok(self.queue.pop_front())
     }
 
     /// Makes everything durable that is held, from whomever it came: what another session received
@@ -363,7 +406,7 @@ impl Exchange {
     /// Before both have caught up, every `DONE` answers something. On a live link it is the
     /// acknowledgement.
     fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told != Some(self.taken);
+        let says_news = self.told < Some(self.owed);
         if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
             return Ok(None);
         }
@@ -393,7 +436,7 @@ impl Exchange {
         if done.messages > self.sent || (!self.opener && done.check.is_some()) {
             return Err(PeerFault::Message("DONE").into());
         }
-        if done.messages == self.sent {
+        if done.messages >= self.asked {
             self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
         }
@@ -403,7 +446,7 @@ impl Exchange {
         self.heard = Some(done.messages);
         self.awaited = true;
         if let Some(theirs) = done.check
-            && done.messages == self.sent
+            && done.messages >= self.asked
             && self.owes_nothing()
         {
             self.flush(cx)?;
@@ -456,6 +499,9 @@ impl Exchange {
             self.charge(budget::salt(logs), cx)?;
         }
         self.restart(place, salt);
+        if self.caught_up {
+            self.wants_served = 0;
+        }
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         let sums = common.sums(cx, &self.refusals)?;
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
@@ -463,11 +509,14 @@ impl Exchange {
 
     /// The comparison of a festival begins again under a salt.
     pub(super) fn restart(&mut self, place: u64, salt: Salt) {
-        if let Some(common) = self.commons.get_mut(&place) {
-            common.restart(salt);
-        }
+        let Some(common) = self.commons.get_mut(&place) else { return };
+        let same = common.salt == salt;
+        common.restart(salt);
         self.wishes.forget(place);
-        self.refusals.forget_keys(place);
+        if !same {
+            self.forget_told(place);
+            self.refusals.forget_keys(place);
+        }
     }
 
     /// Lets the peer cause so much work, unless it has caused enough.

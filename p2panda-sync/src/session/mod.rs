@@ -7,6 +7,7 @@ mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
+mod live;
 mod outgoing;
 mod refusals;
 mod report;
@@ -218,7 +219,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.patience_ends().is_none();
+        let idle = self.patience().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -248,14 +249,15 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        let wakes = match &self.phase {
-            Phase::Exchange(exchange) if !self.handed_out => exchange.wakes(),
+        let own = match &self.phase {
+            Phase::Exchange(exchange) => exchange.deadline(),
             _ => None,
         };
-        self.patience_ends().into_iter().chain(wakes).min()
+        [own, self.patience()].into_iter().flatten().min()
     }
 
-    fn patience_ends(&self) -> Option<Duration> {
+    /// Until when the peer has to do something.
+    fn patience(&self) -> Option<Duration> {
         let waiting = match &self.phase {
             // A live link may be silent for as long as there is nothing to say; of a peer that came
             // for one exchange it is expected that it leaves after it.
@@ -412,7 +414,7 @@ impl Session {
     }
 
     fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
-        if self.patience_ends().is_none_or(|end| end > now) {
+        if self.patience().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
         match &self.phase {

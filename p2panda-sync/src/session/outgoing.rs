@@ -6,14 +6,12 @@ use super::{Context, exchange::Exchange, wishes::is_served};
 use crate::{
     error::SyncError,
     sketch::{Fp, Sketch},
-    wire::{Batch, Deflated, Owner, Piece, Stand, Want, Wanted, Wants},
+    wire::{Batch, Deflated, Message, Owner, Piece, Stand, Want, Wanted, Wants},
 };
 
 impl Exchange {
-    pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Want>, SyncError> {
+    pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         let Some(place) = self.wishes.next_place() else { return Ok(None) };
-        let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        let (festival, salt) = (common.festival, common.salt);
         let mut wants = Wants::default();
         while wants.0.len() < Wants::MAX
             && self.wishes.has_room()
@@ -21,7 +19,8 @@ impl Exchange {
         {
             // Others may have sent it in the meantime.
             if wish.log.is_none() {
-                wish.log = named(cx.sketches.sketch(cx.replica, festival, salt)?, key);
+                let Some(common) = self.commons.get_mut(&place) else { break };
+                wish.log = named(common.sketch(cx)?, key);
             }
             if is_served(&wish, cx.replica)? {
                 continue;
@@ -35,10 +34,12 @@ impl Exchange {
             wants.0.push(Wanted { key: Stand::short(key), from, digest });
             self.wishes.ask(place, key, wish);
         }
+        let grafts = self.live.as_mut().is_some_and(|live| live.grafts(place));
         if wants.0.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Want { place, logs: wants.to_bytes().into() }))
+        let want = Want { place, logs: wants.to_bytes().into() };
+        Ok(Some(if grafts { Message::Graft(want) } else { Message::Want(want) }))
     }
 
     /// Finds out which logs were asked for that were not known then: if others brought one, and the
@@ -50,8 +51,8 @@ impl Exchange {
         }
         self.flush(cx)?;
         for (place, key) in unnamed {
-            let Some(common) = self.commons.get(&place) else { continue };
-            let log = named(cx.sketches.sketch(cx.replica, common.festival, common.salt)?, key);
+            let Some(common) = self.commons.get_mut(&place) else { continue };
+            let log = named(common.sketch(cx)?, key);
             log.into_iter().for_each(|log| self.wishes.name(place, key, log));
         }
         Ok(())
@@ -65,7 +66,7 @@ impl Exchange {
         while !batch.is_full(self.frame)
             && let Some(log) = self.push.first().copied()
         {
-            let from = self.theirs.get(&log).copied().unwrap_or_default();
+            let from = self.known_to_peer(&log);
             let Some(segment) = cx.replica.segment(&log, from)? else {
                 self.push.pop_first();
                 // It may end at a signed head; where it is cut there, that has to be proved too.
@@ -90,7 +91,7 @@ impl Exchange {
     }
 
     /// Looks at the logs that have changed since this was done last. On a live link those are
-    /// queued that the peer lacks.
+    /// queued that the peer lacks, to be pushed or told.
     pub(super) fn look_for_changes(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
         if !self.has_compared() {
             return Ok(());
@@ -103,6 +104,7 @@ impl Exchange {
         };
         for change in changes {
             let log = change.log;
+            let Some(place) = self.places.get(&change.festival).copied() else { continue };
             if !self.covers_change(&change, cx)? {
                 continue;
             }
@@ -116,9 +118,9 @@ impl Exchange {
                 self.theirs.entry(log).or_insert(change.before);
                 continue;
             };
-            let theirs = *self.theirs.entry(log).or_insert(change.before);
-            if entry.tip.length > theirs {
-                self.push.insert(log);
+            self.theirs.entry(log).or_insert(change.before);
+            if entry.tip.length > self.known_to_peer(&log) {
+                self.spread(place, log, cx.now);
             } else if entry.cut && self.proved.get(&log) != Some(&entry.tip.length) {
                 self.prove.insert(log);
             }

@@ -298,8 +298,12 @@ impl Exchange {
     fn offer(&mut self, log: LogId, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let Some(festival) = self.festival_of(&log.document, cx)? else { return Ok(()) };
         if let Some(entry) = cx.sketches.entry(cx.replica, festival, &log)? {
-            self.theirs.insert(log, 0);
-            self.send(log, entry.tip.length == 0);
+            self.peer_holds(log, 0);
+            if entry.tip.length == 0 {
+                self.prove.insert(log);
+            } else {
+                self.push.insert(log);
+            }
         }
         Ok(())
     }

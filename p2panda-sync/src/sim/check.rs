@@ -108,6 +108,7 @@ impl World<'_> {
     pub(super) fn check_touched(&mut self) -> Result<(), Broken> {
         for peer in std::mem::take(&mut self.touched) {
             if self.devices[peer.0].is_honest() {
+                self.follow_spread(peer).map_err(|what| format!("peer {}: {what}", peer.0))?;
                 self.check(peer).map_err(|what| format!("peer {}: {what}", peer.0))?;
             }
         }
@@ -117,6 +118,9 @@ impl World<'_> {
     fn check(&mut self, peer: PeerId) -> Result<(), Broken> {
         let device = &self.devices[peer.0];
         let Some(replica) = &device.replica else { return Ok(()) };
+        if replica.caught() > 0 {
+            return Err("the last net caught a payload: the gate has to refuse it".to_owned());
+        }
         let steps = device.disk.steps();
         let checked = &mut self.checked[peer.0];
         if checked.cursor.is_some() && checked.steps == steps {

@@ -136,7 +136,9 @@ impl World<'_> {
             return Ok(());
         }
         connection.ends[1 - side].lane.read();
-        self.last_frame = self.now;
+        if frame.first().is_some_and(|kind| crate::wire::is_content(*kind)) {
+            self.last_content = self.now;
+        }
         let (peer, other) = (connection.ends[side].peer, connection.ends[1 - side].peer);
         self.note(b'f', (peer.0, other.0), &frame);
         if self.devices[peer.0].is_honest()
@@ -300,7 +302,12 @@ impl World<'_> {
         }
         let (size, lost) = (frame.len(), self.cuts.contains(&(from, to)));
         let link = &connection.link;
+        let is_content = frame.first().is_some_and(|kind| crate::wire::is_content(*kind));
         let fate = connection.ends[side].lane.send(self.now, frame, link, lost, &mut self.random);
+        self.traffic.bytes += fate.resent;
+        if is_content {
+            self.traffic.content += size as u64 + 4 + fate.resent;
+        }
         let datagram = link.carriage == Carriage::Datagram;
         let whole = fate.arrivals.len() == 1 && fate.arrivals[0].1.len() == size;
         connection.is_damaged |= !whole && (datagram || !fate.arrivals.is_empty());

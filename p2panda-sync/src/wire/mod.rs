@@ -21,7 +21,7 @@ use crate::error::PeerFault;
 
 pub(crate) use self::{
     offered::Offered,
-    packed::{Stand, Stands, Wanted, Wants, read_keys, write_keys},
+    packed::{Head, Heads, Stand, Stands, Wanted, Wants, read_keys, write_keys},
     push::{Batch, Deflated, Owner, Piece},
 };
 
@@ -55,6 +55,9 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+const IHAVE: u8 = 16;
+const GRAFT: u8 = 17;
+const PRUNE: u8 = 18;
 const SUBS: u8 = 19;
 const PROOF: u8 = 24;
 
@@ -194,6 +197,17 @@ messages! {
         last: bool,
     }
 
+    /// Heads of logs that the sender has and does not push.
+    Ihave {
+        place: u64,
+        heads: ByteBuf,
+    }
+
+    /// What comes in this festival does so by other ways too: do not push it here.
+    Prune {
+        place: u64,
+    }
+
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
@@ -277,6 +291,10 @@ pub(crate) enum Message {
     Refuse(Refuse),
     Subs(Subs),
     Busy(Busy),
+    Ihave(Ihave),
+    /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
+    Graft(Want),
+    Prune(Prune),
 }
 
 impl Message {
@@ -305,6 +323,9 @@ impl Message {
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
             Self::Subs(body) => (SUBS, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
+            Self::Ihave(body) => (IHAVE, codec::encode(body)),
+            Self::Graft(body) => (GRAFT, codec::encode(body)),
+            Self::Prune(body) => (PRUNE, codec::encode(body)),
         };
         join(&[kind], &body)
     }
@@ -327,6 +348,9 @@ impl Message {
             Self::Refuse(_) => "REFUSE",
             Self::Subs(_) => "SUBS",
             Self::Busy(_) => "BUSY",
+            Self::Ihave(_) => "IHAVE",
+            Self::Graft(_) => "GRAFT",
+            Self::Prune(_) => "PRUNE",
             Self::Proof(_) => "PROOF",
         }
     }
@@ -347,6 +371,11 @@ impl Message {
         )
     }
 
+    /// Whether the other side has to answer it, if only with `DONE`.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.is_counted() && !matches!(self, Self::Ihave(_) | Self::Prune(_))
+    }
+
     /// Whether it says what it takes to find out what differs; else it brings what is stored, or
     /// is the link's affair.
     pub(crate) const fn is_metadata(&self) -> bool {
@@ -356,8 +385,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control =
-            ((HELLO..=BUSY).contains(&kind) && kind != PUSH) || [SUBS, PROOF].contains(&kind);
+        let control = (HELLO..=SUBS).contains(&kind) && kind != PUSH || kind == PROOF;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -399,10 +427,19 @@ impl Message {
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
             SUBS => Self::Subs(read(body, "SUBS")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
+            IHAVE => Self::Ihave(read(body, "IHAVE")?),
+            GRAFT => Self::Graft(read(body, "GRAFT")?),
+            PRUNE => Self::Prune(read(body, "PRUNE")?),
             _ => return Ok(None),
         };
         Ok(Some(message))
     }
+}
+
+/// Whether a frame of this type brings what is stored.
+#[cfg(feature = "sim")]
+pub(crate) const fn is_content(kind: u8) -> bool {
+    matches!(kind, PUSH | FORK)
 }
 
 /// The body, or the version that is not spoken here.

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod met;
+pub mod time;
 
 use std::{
     collections::VecDeque,
@@ -32,6 +33,9 @@ pub const DONE: u8 = 10;
 pub const PROBE: u8 = 11;
 pub const REFUSE: u8 = 14;
 pub const BUSY: u8 = 15;
+pub const IHAVE: u8 = 16;
+pub const GRAFT: u8 = 17;
+pub const PRUNE: u8 = 18;
 pub const SUBS: u8 = 19;
 pub const PROOF: u8 = 24;
 
