@@ -4,16 +4,26 @@
 
 mod common;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use common::{
     Author, Fate, OPEN, PUSH, REFUSE, SUBS, Side, festival, frame, logs,
     met::{Moved, Named, link, meet},
-    replica, sync, sync_over,
+    replica, replica_in, sync, sync_over,
 };
 use futures::{FutureExt as _, executor::LocalPool, task::LocalSpawnExt as _};
-use p2panda_core::{DocumentId, LogId, Replica, Subscription, Tip, codec};
+use p2panda_core::{
+    DocumentId, LogId, Replica, Subscription, Tip, codec,
+    store::{Batch, CommitId, Entry, MemoryStore, Store, StoreError, Table},
+};
 use p2panda_sync::{Input, Output, PeerFault, Role, Session, Sketches, SyncError, SyncEvent};
 use proptest::prelude::*;
 use serde_bytes::ByteBuf;
@@ -182,6 +192,66 @@ fn the_most_documents_that_can_be_kept_are_told_in_several_messages() {
     assert_eq!(logs(&part), of(&whole, 1000..1020));
     let kept = keeps(3, 0..2000).kept_documents(festival(1).id()).unwrap().unwrap();
     assert_eq!(kept.len(), p2panda_core::MAX_DOCUMENTS);
+}
+
+#[test]
+fn a_part_costs_no_more_however_much_else_there_is() {
+    let cost = |others: u64| {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let store = Counted { inner: MemoryStore::new(), reads: Arc::clone(&reads) };
+        let mut whole = replica_in(store, 1, &[&festival(1)]);
+        for number in (0..5).chain(100..100 + others) {
+            author(number).fill(&mut whole, 1, 10);
+        }
+        let clock = Moved::default();
+        let whole = Named::new(whole, &clock, 1);
+        // All of it is read once, by whoever comes first.
+        meet(&Named::new(replica(3, &[&festival(1)]), &clock, 3), &whole);
+        let before = reads.load(Ordering::Relaxed);
+        let part = Named::new(keeps(2, 0..5), &clock, 2);
+        let (stats, _) = meet(&part, &whole);
+        assert_eq!(stats.segments_received, 5);
+        (reads.load(Ordering::Relaxed) - before, stats.metadata_received)
+    };
+    let (few, many) = (cost(20), cost(2_000));
+    assert_eq!(few, many);
+}
+
+/// Counts what is read.
+struct Counted {
+    inner: MemoryStore,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Store for Counted {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.get(table, key)
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let found = self.inner.range(table, start, end, limit)?;
+        self.reads.fetch_add(1 + found.len(), Ordering::Relaxed);
+        Ok(found)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<CommitId, StoreError> {
+        self.inner.commit(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.inner.flush()
+    }
+
+    fn durable(&self) -> CommitId {
+        self.inner.durable()
+    }
 }
 
 /// An accepting side whose peer the test is, behind the `OPEN`.

@@ -95,7 +95,7 @@ impl Refusals {
 
     /// The next moment at which the peer does not refuse something any more.
     pub(super) fn next_end(&self) -> Option<Duration> {
-        self.theirs.values().min().copied()
+        self.theirs.values().min().copied().filter(|end| *end < Duration::MAX)
     }
 }
 

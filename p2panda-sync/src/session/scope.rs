@@ -39,6 +39,8 @@ const AT_ONCE: usize = 500;
 #[derive(Debug)]
 pub(super) struct Scope {
     documents: BTreeSet<DocumentId>,
+    /// What the peer keeps; `None` is all.
+    theirs: Option<BTreeSet<DocumentId>>,
     logs: BTreeMap<LogId, Entry>,
     sum: LogSum,
     sketch: Sketch,
@@ -49,13 +51,14 @@ pub(super) struct Scope {
 impl Scope {
     fn new(
         documents: BTreeSet<DocumentId>,
+        theirs: Option<BTreeSet<DocumentId>>,
         festival: FestivalId,
         salt: Salt,
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let sketch = Sketch::new(Keys::new(salt, &festival), []);
         let (logs, sum) = (BTreeMap::new(), LogSum::default());
-        let mut this = Self { documents, logs, sum, sketch, cursor: 0 };
+        let mut this = Self { documents, theirs, logs, sum, sketch, cursor: 0 };
         this.read(festival, cx)?;
         Ok(this)
     }
@@ -162,9 +165,10 @@ impl Common {
     fn narrow(
         &mut self,
         documents: BTreeSet<DocumentId>,
+        theirs: Option<BTreeSet<DocumentId>>,
         cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
-        self.scope = Some(Scope::new(documents, self.festival, self.salt, cx)?);
+        self.scope = Some(Scope::new(documents, theirs, self.festival, self.salt, cx)?);
         Ok(())
     }
 }
@@ -199,7 +203,7 @@ impl Exchange {
     }
 
     /// Whether a log that has changed is for the peer: among what both sides keep, or of a document
-    /// that we write ourselves and keep a part besides.
+    /// that we write ourselves, keeping a part besides, and that the peer keeps.
     pub(super) fn covers_change(
         &mut self,
         change: &Change,
@@ -210,8 +214,12 @@ impl Exchange {
         let Some(common) = place.and_then(|place| self.commons.get_mut(place)) else {
             return Ok(false);
         };
-        if common.covers(&log.document) {
+        let Some(scope) = &common.scope else { return Ok(true) };
+        if scope.documents.contains(&log.document) {
             return Ok(true);
+        }
+        if scope.theirs.as_ref().is_some_and(|theirs| !theirs.contains(&log.document)) {
+            return Ok(false);
         }
         let descriptor = cx.replica.descriptor(&log.document)?;
         let is_own = descriptor.is_some_and(|descriptor| descriptor.user == cx.replica.user());
@@ -232,7 +240,7 @@ impl Exchange {
         let Some(common) = self.commons.get_mut(&place) else { return Ok(()) };
         let ours = cx.replica.kept_documents(common.festival)?;
         if let Some(ours) = &ours {
-            common.narrow(ours.clone(), cx)?;
+            common.narrow(ours.clone(), None, cx)?;
         }
         common.state = if is_theirs_a_part { State::Narrowing } else { State::Resalting };
         self.queue.extend(subs(place, ours.as_ref()));
@@ -270,12 +278,12 @@ impl Exchange {
         }
         let theirs = common.heard.take();
         let ours = cx.replica.kept_documents(common.festival)?;
-        let both = match (&ours, theirs) {
-            (Some(ours), Some(theirs)) => Some(ours.intersection(&theirs).copied().collect()),
-            (some, theirs) => some.clone().or(theirs),
+        let both = match (&ours, &theirs) {
+            (Some(ours), Some(theirs)) => Some(ours.intersection(theirs).copied().collect()),
+            (some, theirs) => some.as_ref().or(theirs.as_ref()).cloned(),
         };
         if let Some(both) = both {
-            common.narrow(both, cx)?;
+            common.narrow(both, theirs, cx)?;
         }
         if opener {
             common.state = State::Resalting;
