@@ -19,7 +19,8 @@ fn a_home_keeps_what_some_people_write() {
     for (home, name) in [(&bob, "Bob"), (&cleo, "Cleo"), (&dan, "Dan")] {
         home.json(&["festival", "join", &ticket, "--as", name]);
     }
-    for home in [&ada, &bob, &cleo] {
+    ada.json(&["event", "add", "A show"]);
+    for home in [&bob, &cleo] {
         home.json(&["event", "add", "A show"]);
         home.meet(&ada);
     }
@@ -38,7 +39,7 @@ fn a_home_keeps_what_some_people_write() {
     // Parts meet parts, and what one writes oneself goes out.
     dan.json(&["event", "add", "Dan's show"]);
     bob.meet(&dan);
-    assert_eq!((count(&bob), count(&dan)), (6 - 1, 4), "Bob had not met Cleo's second one");
+    assert_eq!((count(&bob), count(&dan)), (5, 4), "Bob had not met Cleo's second one");
     assert!(dan.text(&["festival", "follow", "--all"]).contains("All of the festival"));
     dan.meet(&ada);
     assert_eq!(count(&dan), 6);
