@@ -55,6 +55,7 @@ impl<T: Transport> Driver<T> {
         self.node.may_meet(peer.as_ref())?;
         let outcome = poll_fn(|cx| self.poll(cx, &mut observe)).await;
         self.node.has_met(peer.as_ref(), &outcome, &self.session.stats());
+        self.node.keep_sketches();
         outcome?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.

@@ -31,7 +31,8 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
+/// A clock that stands still, for tests and examples: a peer that falls silent is never given up,
+/// and what three or more live links of a festival no longer push at once is never told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoppedClock;
 
@@ -99,7 +100,12 @@ impl Node {
     #[must_use]
     pub fn into_replica(self) -> Option<Replica> {
         let shared = Arc::into_inner(self.0)?;
-        Some(shared.held.into_inner().expect(POISONED).replica)
+        let Held { mut replica, mut sketches } = shared.held.into_inner().expect(POISONED);
+        if let Err(error) = sketches.keep(shared.clock.now(), &mut replica) {
+            // They can be made again.
+            tracing::debug!(%error, "sketches are not kept");
+        }
+        Some(replica)
     }
 
     /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
@@ -240,6 +246,15 @@ impl Node {
         let (now, progress) = (self.now(), stats.entries_received > 0 || stats.entries_sent > 0);
         let outcome = outcome.as_ref().map(|()| ());
         self.lock().sketches.peers.ended(peer, now, outcome, progress);
+    }
+
+    /// Keeps the sketches with the replica, now and then.
+    pub(crate) fn keep_sketches(&self) {
+        let now = self.now();
+        let Held { replica, sketches } = &mut *self.lock();
+        if let Err(error) = sketches.keep_now_and_then(now, replica) {
+            tracing::debug!(%error, "sketches are not kept");
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -6,8 +6,10 @@ mod blocked;
 mod decisions;
 mod difference;
 mod edit;
+mod entries;
 mod export;
 mod forks;
+mod kept;
 mod logs;
 mod materialise;
 mod nested;
@@ -21,7 +23,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -31,7 +33,9 @@ use aside::Aside;
 pub use blocked::BlockedLog;
 use decisions::Decisions;
 pub use edit::{Edit, EditError};
+pub use entries::{LogChange, LogEntry};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use kept::MAX_KEPT;
 pub use nested::MAX_FOLLOWED_LINKS;
 pub use open::OpenError;
 pub use removal::RemoveError;
@@ -82,8 +86,10 @@ pub struct Replica {
     subscriptions: BTreeMap<FestivalId, Subscription>,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
+    /// Those of them that were cut then.
+    were_cut: BTreeSet<LogId>,
     dirty: bool,
-    recent: VecDeque<(FestivalId, LogId)>,
+    recent: VecDeque<LogChange>,
     recent_end: u64,
 }
 
@@ -206,10 +212,12 @@ impl Replica {
         }
         self.store.flush()?;
         self.dirty = false;
-        for (log, (festival, _)) in std::mem::take(&mut self.unflushed) {
-            self.recent.push_back((festival, log));
+        for (log, (festival, tip)) in std::mem::take(&mut self.unflushed) {
+            let before = self.before(&log, tip);
+            self.recent.push_back(LogChange { festival, log, before });
             self.recent_end += 1;
         }
+        self.were_cut.clear();
         while self.recent.len() > RECENT_LOGS {
             self.recent.pop_front();
         }

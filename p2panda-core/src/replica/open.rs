@@ -1,6 +1,6 @@
 //! Opening and closing a store, and what an opening in doubt means.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 
@@ -76,6 +76,7 @@ impl Replica {
             aside: Aside::default(),
             subscriptions,
             unflushed: BTreeMap::new(),
+            were_cut: BTreeSet::new(),
             dirty: false,
             recent: VecDeque::new(),
             recent_end: 0,

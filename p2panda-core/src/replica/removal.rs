@@ -6,7 +6,7 @@ use crate::{
     document::{Document, Touched},
     id::{FestivalId, UserId},
     log::DocumentDescriptor,
-    replica::{Replica, damaged, fixed, log_key},
+    replica::{Replica, damaged, entries, fixed, kept, log_key},
     store::{Batch, Entry, StoreError, Table, prefix_end},
     view::{Pages, author_key, stored_at},
 };
@@ -101,7 +101,9 @@ impl Replica {
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
+        self.remove_all(Table::Meta, &kept::prefix(festival))?;
         let mut batch = Batch::new();
+        batch.delete(Table::Meta, entries::version_key(festival));
         batch.delete(Table::Festivals, *festival.as_bytes());
         self.unsubscribe(festival, &mut batch);
         Self::note_left(festival, &mut batch);
@@ -159,7 +161,14 @@ impl Replica {
             }
         }
         batch.delete(Table::Documents, *document.as_bytes());
-        let grown: Vec<_> = logs.iter().map(|(log, _)| (descriptor.festival, *log, None)).collect();
+        let mut grown = Vec::with_capacity(logs.len());
+        for (log, state) in &logs {
+            if state.is_cut {
+                self.note_cut(log);
+            }
+            let tip = Some(state.tip()).filter(|tip| tip.length > 0);
+            grown.push((descriptor.festival, *log, tip));
+        }
         self.commit(batch, &grown)
     }
 

@@ -51,12 +51,16 @@ struct State {
 impl State {
     fn of(kind: &str, fields: &Fields) -> Self {
         let mut state = Self { kind: kind.to_owned(), ..Self::default() };
-        state.malformed = known(kind).is_some_and(|known| (known.check)(fields).is_err());
-        if kind == Event::KIND
-            && let Ok(Event { starts: Some(starts), ends: Some(ends), .. }) = read_fields(fields)
-            && starts < ends
-        {
-            state.span = Some((starts.millis(), ends.millis()));
+        if kind != Event::KIND {
+            state.malformed = known(kind).is_some_and(|known| (known.check)(fields).is_err());
+            return state;
+        }
+        match read_fields(fields) {
+            Ok(Event { starts: Some(starts), ends: Some(ends), .. }) if starts < ends => {
+                state.span = Some((starts.millis(), ends.millis()));
+            }
+            Ok(_) => {}
+            Err(_) => state.malformed = true,
         }
         state
     }

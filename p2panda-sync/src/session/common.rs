@@ -45,6 +45,7 @@ pub(super) enum State {
 pub(super) struct Told {
     pub(super) rounds: u32,
     pub(super) plan: Option<Plan>,
+    pub(super) estimate: u64,
     /// Of the sketch; `None` where what was told does not fit what follows.
     pub(super) version: Option<u64>,
     pub(super) syndromes: usize,

@@ -117,13 +117,15 @@ impl Exchange {
                 let estimator = Estimator::from_bytes(&need.estimator);
                 let theirs = estimator.ok_or(PeerFault::Message("NEED"))?;
                 let estimate = common.estimator(&self.refusals, cx)?.distance(&theirs);
+                common.told.estimate = estimate;
                 cx.sketches.expect(estimate.min(MAX_SYNDROMES as u64));
                 let sketch = common.sketch(cx)?;
                 Plan::new(estimate, sketch.len() as u64)
             }
             Some(Plan::Vector) => return Err(PeerFault::TooMany("questions").into()),
             Some(_) if common.told.rounds > MAX_ROUNDS => Plan::Vector,
-            Some(plan) => plan.more(),
+            // What follows syndromes is bounded by what those could tell.
+            Some(plan) => plan.more().within(common.told.estimate.max(MAX_SYNDROMES as u64 / 2)),
         };
         common.told.plan = Some(plan);
         let place = need.place;

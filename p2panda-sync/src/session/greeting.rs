@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 use super::{Context, refusals::refusals_to_tell};
 use crate::{
     error::{PeerFault, SyncError},
-    sketch::{Fingerprint, Keys, Salt, Syndromes, pack, packed_count, unpack},
+    sketch::{Fingerprint, Item, Keys, Salt, Syndromes, pack, packed_count, unpack},
     wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Message, Offered, Open, Salted, Token},
 };
 
@@ -211,13 +211,14 @@ impl Offer {
             let keys = Keys::new(salt, &festival);
             refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
             let left_out = known_refusals(festival, cx);
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let mut syndromes = sketch.syndromes(count);
-            syndromes.leave_out(sketch.values(left_out.keys().map(|log| keys.key(log))));
+            let items = items_of(&keys, festival, left_out.keys(), cx)?;
+            let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
+            let is_a_part = cx.replica.subscription(festival).documents.is_some();
+            let size = bits(sums.len()) | if is_a_part { PART } else { 0 };
+            let mut syndromes = sums.syndromes(count).unwrap_or_default();
+            items.iter().for_each(|item| syndromes.subtract(item));
             let syndromes = pack(syndromes.sums().iter().copied());
             refused.extend(left_out);
-            let is_a_part = cx.replica.subscription(festival).documents.is_some();
-            let size = bits(sketch.len()) | if is_a_part { PART } else { 0 };
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
@@ -300,14 +301,17 @@ pub(super) fn open(
         let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
         let keys = Keys::new(salt, &festival);
         refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
+        let count = syndromes.sums().len();
         let left_out = known_refusals(festival, cx);
-        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        let items = items_of(&keys, festival, left_out.keys(), cx)?;
+        let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
+        let mut ours = sums.syndromes(count).unwrap_or_default();
+        items.iter().for_each(|item| ours.subtract(item));
+        let collided = sums.collided();
         proofs.extend(hashes.proof(&festival).0);
-        let mut ours = sketch.syndromes(syndromes.sums().len());
-        ours.leave_out(sketch.values(left_out.keys().map(|log| keys.key(log))));
         let is_theirs_a_part = offered.size & PART > 0;
         let is_a_part = is_theirs_a_part || cx.replica.subscription(festival).documents.is_some();
-        let equal = !is_a_part && ours == syndromes && !sketch.collided();
+        let equal = !is_a_part && ours == syndromes && !collided;
         refused.extend(left_out);
         let start = if is_a_part {
             Start::Narrow { is_theirs_a_part }
@@ -334,6 +338,21 @@ fn bits(number: usize) -> u8 {
     u8::try_from(usize::BITS - number.leading_zeros()).unwrap_or(u8::MAX)
 }
 
+/// What some logs add to sketches, as far as they are held.
+fn items_of<'a>(
+    keys: &Keys,
+    festival: FestivalId,
+    logs: impl IntoIterator<Item = &'a LogId>,
+    cx: &mut Context<'_>,
+) -> Result<Vec<Item>, SyncError> {
+    let mut items = Vec::new();
+    for log in logs {
+        let entry = cx.sketches.entry(cx.replica, festival, log)?;
+        items.extend(entry.map(|entry| keys.item(log, &entry)));
+    }
+    Ok(items)
+}
+
 /// What the peer is known to refuse of a festival.
 fn known_refusals(festival: FestivalId, cx: &Context<'_>) -> BTreeMap<LogId, Duration> {
     let peer = cx.peer.as_ref();
@@ -358,9 +377,10 @@ fn usable_salt(
     cx: &mut Context<'_>,
     festivals: impl Iterator<Item = FestivalId>,
 ) -> Result<Salt, SyncError> {
+    cx.sketches.follow(cx.replica)?;
     let salt = cx.sketches.salt(cx.now);
     for festival in festivals {
-        if cx.sketches.sketch(cx.replica, festival, salt)?.collided() {
+        if cx.sketches.sums(cx.replica, festival, salt, 0)?.collided() {
             let busy = SyncError::Busy { retry_after: BUSY };
             return cx.sketches.fresh_salt(cx.now).ok_or(busy);
         }

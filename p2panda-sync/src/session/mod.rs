@@ -3,6 +3,8 @@
 mod budget;
 mod common;
 mod compare;
+mod done;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
@@ -12,6 +14,8 @@ mod outgoing;
 mod refusals;
 mod report;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::time::Duration;
@@ -33,6 +37,7 @@ use crate::{
 };
 
 pub(crate) use budget::Budget;
+pub(crate) use early::EarlyBytes;
 use report::Report;
 pub use report::{Stats, SyncEvent};
 
@@ -106,6 +111,8 @@ pub struct Session {
     progress: Duration,
     /// Whether the driver has a frame that the transport has not taken, as far as we know.
     handed_out: bool,
+    /// The deadline has come since the last poll: it is known that there is something to do.
+    rung: bool,
 }
 
 /// What a session works on, besides itself.
@@ -163,6 +170,7 @@ impl Session {
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
+            rung: false,
         }
     }
 
@@ -212,6 +220,7 @@ impl Session {
         replica: &mut Replica,
         sketches: &mut Sketches,
     ) -> Result<Option<Output>, SyncError> {
+        self.rung = false;
         if std::mem::take(&mut self.handed_out) {
             self.progress = now;
         }
@@ -250,7 +259,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let own = match &self.phase {
-            Phase::Exchange(exchange) => exchange.deadline(),
+            Phase::Exchange(exchange) if !self.rung => exchange.deadline(),
             _ => None,
         };
         [own, self.patience()].into_iter().flatten().min()
@@ -414,6 +423,7 @@ impl Session {
     }
 
     fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
+        self.rung |= self.deadline().is_some_and(|deadline| deadline <= now);
         if self.patience().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }

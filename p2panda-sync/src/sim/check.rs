@@ -41,7 +41,7 @@ impl Checked {
     fn verify_logs(&mut self, replica: &Replica) -> Result<(), Broken> {
         let changes = self.cursor.and_then(|cursor| replica.log_changes(cursor));
         let changed = match changes {
-            Some((changed, _)) => changed.into_iter().map(|(_, log)| log).collect(),
+            Some((changed, _)) => changed.into_iter().map(|change| change.log).collect(),
             None => {
                 let mut all = Vec::new();
                 for festival in replica.festivals().map_err(store)? {

@@ -385,7 +385,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=SUBS).contains(&kind) && kind != PUSH || kind == PROOF;
+        let control = matches!(kind, HELLO..=SUBS | PROOF) && kind != PUSH;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
