@@ -104,6 +104,7 @@ impl<F: FnMut(&Newcomer<'_>) -> Admit + Send> Admission for F {
 }
 
 /// Where new logs pass, for all sessions of a replica.
+#[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) quotas: Quotas,
     pub(crate) admission: Option<Box<dyn Admission>>,
@@ -154,18 +155,6 @@ pub(crate) struct NewLog {
     pub(crate) is_own: bool,
     pub(crate) peer: Option<PeerId>,
     pub(crate) now: Duration,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            quotas: Quotas::default(),
-            admission: None,
-            peers: BTreeMap::new(),
-            authors: BTreeMap::new(),
-            refused: BTreeMap::new(),
-        }
-    }
 }
 
 impl Gate {

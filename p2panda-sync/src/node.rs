@@ -244,7 +244,7 @@ impl Node {
     ) {
         let Some(peer) = peer else { return };
         let (now, progress) = (self.now(), stats.entries_received > 0 || stats.entries_sent > 0);
-        let outcome = outcome.as_ref().map(|()| ());
+        let outcome = outcome.as_ref().copied();
         self.lock().sketches.peers.ended(peer, now, outcome, progress);
     }
 
