@@ -65,6 +65,7 @@ pub use log::{
     Segment, SegmentError, Tip, VerifiedFork, VerifiedSegment, block_end,
 };
 pub use replica::{
-    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, LogChange, LogEntry,
-    MAX_KEPT, MAX_KEPT_FORKS, OpenError, RemoveError, Replica, Stopped,
+    AcceptError, Accepted, BlockedLog, CutBranch, Edit, EditError, Fork, ForkOutcome, LogChange,
+    LogEntry, MAX_DOCUMENTS, MAX_FOLLOWED_LINKS, MAX_KEPT, MAX_KEPT_FORKS, OpenError, RemoveError,
+    Replica, Stopped, Subscription,
 };

@@ -51,9 +51,12 @@ impl<T: Transport> Driver<T> {
         mut self,
         mut observe: impl FnMut(SyncEvent),
     ) -> Result<Stats, SyncError> {
-        let result = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        let peer = self.transport.peer_id();
+        self.node.may_meet(peer.as_ref())?;
+        let outcome = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        self.node.has_met(peer.as_ref(), &outcome, &self.session.stats());
         self.node.keep_sketches();
-        result?;
+        outcome?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.
         poll_fn(|cx| match patience.poll_unpin(cx) {
@@ -132,7 +135,12 @@ impl<T: Transport> Driver<T> {
                     let sent = self.transport.start_send_unpin(frame);
                     self.wrote(sent)?;
                 }
-                Some(Output::Event(event)) => observe(event),
+                Some(Output::Event(event)) => {
+                    if matches!(event, SyncEvent::CaughtUp { .. }) {
+                        self.node.lock().replica.follow_links()?;
+                    }
+                    observe(event);
+                }
                 Some(Output::Finished) => self.finished = true,
                 None => break,
             }

@@ -39,6 +39,13 @@ pub enum SyncError {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// The peer has failed too often, or did what no honest peer does: nothing is exchanged with it
+    /// until then.
+    #[error("the peer has failed too often; nothing is exchanged with it for a while")]
+    BackOff {
+        /// Until when, by the clock of the node.
+        until: Duration,
+    },
     /// The two sides could not find out what differs, or not in time.
     #[error("what differs could not be found out; try again later")]
     NoProgress,
@@ -91,14 +98,20 @@ impl SyncError {
         match self {
             Self::Peer(_) | Self::NoFestivalInCommon | Self::Version { .. } => Advice::Drop,
             Self::Busy { retry_after } => Advice::BackOff(*retry_after),
-            Self::NoProgress | Self::Store(_) | Self::TooManyLogs { .. } => Advice::BackOff(PAUSE),
+            Self::NoProgress | Self::BackOff { .. } | Self::Store(_) | Self::TooManyLogs { .. } => {
+                Advice::BackOff(PAUSE)
+            }
             Self::Interrupted | Self::Stalled { .. } | Self::Transport(_) => {
-                match fruitless.checked_sub(MAX_FRUITLESS) {
-                    None => Advice::Retry,
-                    Some(more) => Advice::BackOff(PAUSE * 2_u32.saturating_pow(more.min(6))),
-                }
+                Self::pause(fruitless).map_or(Advice::Retry, Advice::BackOff)
             }
         }
+    }
+
+    /// How long to leave a peer alone after so many sessions that led to nothing: from the third on a
+    /// minute, and twice as long with each, up to an hour.
+    pub(crate) fn pause(fruitless: u32) -> Option<Duration> {
+        let more = fruitless.checked_sub(MAX_FRUITLESS)?;
+        Some(PAUSE * 2_u32.saturating_pow(more.min(6)))
     }
 
     /// Whose fault it was, which tells what to do.
@@ -109,6 +122,7 @@ impl SyncError {
             Self::NoFestivalInCommon
             | Self::Version { .. }
             | Self::Busy { .. }
+            | Self::BackOff { .. }
             | Self::NoProgress => Fault::Neither,
             Self::Interrupted | Self::Stalled { .. } | Self::Transport(_) => Fault::Link,
             Self::Store(_) | Self::TooManyLogs { .. } => Fault::Own,

@@ -78,10 +78,12 @@
 //!
 //! None is on by default. Nothing but the transports knows an async runtime.
 
+mod admission;
 mod driver;
 mod error;
 mod live;
 mod node;
+mod peers;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -90,8 +92,10 @@ mod sketches;
 mod transport;
 mod wire;
 
+pub use admission::{Admission, Admit, Newcomer, Quotas};
 pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use node::{Changes, Clock, Node, StoppedClock};
+pub use peers::{PeerId, Peers, Standing};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
 #[cfg(feature = "tcp")]
@@ -104,7 +108,7 @@ pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use transport::{ByteStream, NoiseTcp};
 #[cfg(feature = "noise")]
 pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
-pub use transport::{MemoryTransport, Transport, memory};
+pub use transport::{KnownAs, MemoryTransport, Transport, memory};
 #[cfg(feature = "websocket")]
 pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;

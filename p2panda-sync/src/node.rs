@@ -9,12 +9,14 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, channel::mpsc, future::BoxFuture};
-use p2panda_core::Replica;
+use p2panda_core::{Festival, FestivalId, Replica, Subscription, store::StoreError};
 use rand_core::CryptoRng;
 
 use crate::{
+    admission::{Admission, Quotas},
     driver::Driver,
     error::SyncError,
+    peers::{PeerId, Standing},
     session::{Role, Session, Stats, SyncEvent},
     sketches::Sketches,
     transport::Transport,
@@ -55,6 +57,11 @@ impl Clock for StoppedClock {
 /// future ends it too, at any moment. What was received stays stored in every case.
 ///
 /// A link exchanges the festivals that both sides followed when it began.
+///
+/// Where a transport tells [who its peer is](Transport::peer_id), the node remembers how it went: a
+/// peer whose sessions led to nothing three times in a row, or that did what no honest peer does, is
+/// left alone for a while ([`SyncError::BackOff`]), and what it costs and refuses counts over all of
+/// its links.
 ///
 /// [`PATIENCE`]: crate::PATIENCE
 #[derive(Clone)]
@@ -185,11 +192,60 @@ impl Node {
         role: Role,
         observe: F,
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
-        let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
+        let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED))
+            .with(transport.peer_id());
         if let Some(link) = transport.binding() {
             session = session.bound(link);
         }
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Follows a festival from now on, and those that it names as a part of it, so deep: what its
+    /// founder links to at depth 1, what these link to at 2, and so on. Links that arrive later are
+    /// followed when a session has caught up; a session begun after that exchanges what they lead to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn follow(&self, festival: &Festival, depth: u8) -> Result<Vec<FestivalId>, StoreError> {
+        self.with(|replica| {
+            replica.join(festival)?;
+            let subscription = replica.subscription(festival.id());
+            replica.subscribe(festival.id(), Subscription { depth, ..subscription })?;
+            replica.follow_links()
+        })
+    }
+
+    /// Limits how fast new users and logs are taken in from now on.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.lock().sketches.set_quotas(quotas);
+    }
+
+    /// Asks about every new document from now on; it must not use the node.
+    pub fn set_admission(&self, admission: impl Admission + 'static) {
+        self.lock().sketches.set_admission(admission);
+    }
+
+    /// How a peer stands with us; `None` where it is not known, or not any more.
+    #[must_use]
+    pub fn standing(&self, peer: &PeerId) -> Option<Standing> {
+        self.lock().sketches.peers.standing(peer)
+    }
+
+    pub(crate) fn may_meet(&self, peer: Option<&PeerId>) -> Result<(), SyncError> {
+        let now = self.now();
+        peer.map_or(Ok(()), |peer| self.lock().sketches.peers.may_meet(peer, now))
+    }
+
+    pub(crate) fn has_met(
+        &self,
+        peer: Option<&PeerId>,
+        outcome: &Result<(), SyncError>,
+        stats: &Stats,
+    ) {
+        let Some(peer) = peer else { return };
+        let (now, progress) = (self.now(), stats.entries_received > 0 || stats.entries_sent > 0);
+        let outcome = outcome.as_ref().copied();
+        self.lock().sketches.peers.ended(peer, now, outcome, progress);
     }
 
     /// Keeps the sketches with the replica, now and then.

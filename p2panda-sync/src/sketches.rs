@@ -13,8 +13,10 @@ use p2panda_core::{FestivalId, LogEntry, LogId, Replica};
 use rand_core::CryptoRng;
 
 use crate::{
+    admission::{Admission, Gate, Quotas},
     error::SyncError,
     live::Links,
+    peers::Peers,
     session::EarlyBytes,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch, Sums},
 };
@@ -59,8 +61,11 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
-    /// What live links share goes along, as it belongs to the same replica.
+    /// What goes along with them, as it is the replica's too and not a session's: what live links
+    /// share, what is remembered of peers, and what new is taken in.
     pub(crate) links: Links,
+    pub(crate) peers: Peers,
+    pub(crate) gate: Gate,
     /// What sessions hold that came too early.
     pub(crate) early: EarlyBytes,
 }
@@ -141,8 +146,25 @@ impl Sketches {
             changes_end: 0,
             expected: 0,
             links: Links::default(),
+            peers: Peers::default(),
+            gate: Gate::default(),
             early: EarlyBytes::default(),
         }
+    }
+
+    /// What is remembered of peers.
+    pub const fn peers(&mut self) -> &mut Peers {
+        &mut self.peers
+    }
+
+    /// Limits how fast new users and logs are taken in.
+    pub const fn set_quotas(&mut self, quotas: Quotas) {
+        self.gate.quotas = quotas;
+    }
+
+    /// Asks an application about every new document.
+    pub fn set_admission(&mut self, admission: impl Admission + 'static) {
+        self.gate.admission = Some(Box::new(admission));
     }
 
     /// How many logs differed in the last session, as far as that is known.
@@ -260,16 +282,7 @@ impl Sketches {
         oldest.and_then(|oldest| self.sketches.remove(&oldest));
     }
 
-    /// The fingerprint of a festival's logs, as of now.
-    pub(crate) fn fingerprint(
-        &mut self,
-        replica: &Replica,
-        festival: FestivalId,
-    ) -> Result<Fingerprint, SyncError> {
-        self.fingerprint_without(replica, festival, [])
-    }
-
-    /// The fingerprint of a festival's logs without some of them.
+    /// The fingerprint of a festival's logs without some of them, as of now.
     pub(crate) fn fingerprint_without<'a>(
         &mut self,
         replica: &Replica,
@@ -411,6 +424,11 @@ impl Sketches {
             self.changes.pop_front();
         }
     }
+}
+
+/// The durable state of a log; `None` where there is nothing to tell of it.
+pub(crate) fn entry(replica: &Replica, log: &LogId) -> Result<Option<Entry>, SyncError> {
+    Ok(replica.log_entry(log)?.map(read))
 }
 
 const fn read(entry: LogEntry) -> Entry {

@@ -168,6 +168,34 @@ fn branches_that_meet_on_live_links_are_cut_at_all_of_them() {
     assert_eq!(nodes[2].with(|replica| is_cut(replica, &one.log)), Some(20));
 }
 
+#[test]
+fn long_branches_are_cut_at_their_true_parting_on_live_links_too() {
+    for (common, ours, theirs) in [(0, 1, 1), (127, 3, 200), (130, 300, 2), (300, 1, 1)] {
+        let festival = festival(1);
+        let nodes: Vec<_> = (1..4)
+            .map(|seed| Node::new(replica(seed, &[&festival]), StoppedClock, rng(seed)))
+            .collect();
+        let mut pool = LocalPool::new();
+        for pair in nodes.windows(2) {
+            let (here, there) = memory(4);
+            let (opened, accepted) = (pair[0].link(here), pair[1].accept(there));
+            pool.spawner().spawn_local(opened.map(|result| _ = result.unwrap())).unwrap();
+            pool.spawner().spawn_local(accepted.map(|result| _ = result.unwrap())).unwrap();
+        }
+        let mut one = Author::new(12, festival.id());
+        nodes[0].with(|replica| one.fill(replica, common, 10));
+        pool.run_until_stalled();
+        let mut other = one.clone();
+        nodes[0].with(|replica| go_on(&mut one, replica, 1, ours));
+        nodes[2].with(|replica| go_on(&mut other, replica, 2, theirs));
+        pool.run_until_stalled();
+        for node in &nodes {
+            let cut = node.with(|replica| is_cut(replica, &one.log));
+            assert_eq!(cut, Some(common as u64), "{common} and then {ours} or {theirs}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -15,7 +15,7 @@ use common::{Author, festival, logs, replica, rng};
 use futures::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use p2panda_core::LinkEnd;
 use p2panda_sync::{
-    Clock, Fault, LinkError, LinkKey, MAX_FRAME, Node, NoiseTcp, NoiseTransport, SyncError,
+    Clock, Fault, LinkError, LinkKey, MAX_FRAME, Node, NoiseTcp, NoiseTransport, PeerId, SyncError,
     TokioClock, Transport, memory,
 };
 use rand_chacha::rand_core::Rng as _;
@@ -61,6 +61,7 @@ async fn two_nodes_end_equal_over_an_encrypted_link() {
     b.with(|replica| Author::new(12, festival(1).id()).fill(replica, 200, 5_000));
     let (here, there) = pair().await;
     assert_eq!((here.peer(), there.peer()), (key(2).id(), key(1).id()));
+    assert_eq!(here.peer_id(), Some(PeerId::new(key(2).id().as_bytes())));
     let (opener, acceptor) = tokio::join!(a.sync(here), b.accept(there));
     assert_eq!(opener.unwrap().entries_received, 200);
     assert_eq!(acceptor.unwrap().entries_received, 200);

@@ -151,8 +151,38 @@ pub(crate) enum FestivalCommand {
     List,
     /// The ticket of a festival, to pass on
     Ticket,
+    /// How much of a festival is kept here, and whether festivals that it names are joined too
+    ///
+    /// With --json {festival, documents, depth, joined: [festival, ...]}; `documents` is null where
+    /// all are kept.
+    Follow(FollowArgs),
+    /// Name another festival as a part of this one
+    Link(LinkArgs),
     /// Leave a festival and remove all of it from this home, your own part too
     Leave,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FollowArgs {
+    /// Join festivals that the founder names, those that they name, and so on, this deep; 0 for none
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
+    pub(crate) depth: Option<u8>,
+    /// Keep only what this user wrote, as far as it is known here, besides what the founder says of
+    /// the festival and what you write; the rest is removed. May be repeated
+    #[arg(long, value_name = "USER", conflicts_with = "all")]
+    pub(crate) only: Vec<String>,
+    /// Keep all of it again
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// The other festival's ticket
+    pub(crate) ticket: String,
+    /// What it is called here
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) title: String,
 }
 
 #[derive(Debug, Subcommand)]

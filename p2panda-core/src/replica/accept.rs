@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     codec,
-    id::{FestivalId, LogId, UserId},
+    id::{DocumentId, FestivalId, LogId, UserId},
     log::{
         DocumentDescriptor, ForkError, ForkProof, Seal, Segment, SegmentError, Tip, VerifiedFork,
         VerifiedSegment,
@@ -46,6 +46,10 @@ pub enum AcceptError {
     /// Nobody's fault: this replica takes in nothing of the author.
     #[error("user {0} is blocked here")]
     Blocked(UserId),
+    /// Nobody's fault: this replica keeps some documents of the festival, and this one is not among
+    /// them.
+    #[error("document {0} is not among those that this replica keeps of its festival")]
+    NotKept(DocumentId),
     /// Nobody's fault: earlier entries are missing. Ask from `held`.
     #[error("entries before the segment are missing: {held} are held")]
     Gap {
@@ -72,7 +76,12 @@ impl Replica {
         segment: Segment,
     ) -> Result<Accepted, AcceptError> {
         let log = segment.log;
-        self.check_descriptor(descriptor, &log)?;
+        if let Err(error) = self.check_descriptor(descriptor, &log) {
+            if matches!(error, AcceptError::Blocked(_)) {
+                self.note_blocked_log(descriptor, log)?;
+            }
+            return Err(error);
+        }
         let state = self.log_state(descriptor.festival, &log)?;
         let held = state.as_ref().map_or_else(|| Tip::start(&log), LogState::tip);
         let cut = state.as_ref().is_some_and(|state| state.is_cut);
@@ -137,6 +146,9 @@ impl Replica {
         if self.is_blocked(&descriptor.user)? {
             return Err(AcceptError::Blocked(descriptor.user));
         }
+        if !self.keeps(descriptor, &log.document) {
+            return Err(AcceptError::NotKept(log.document));
+        }
         Ok(())
     }
 
@@ -170,6 +182,7 @@ impl Replica {
         }
         if state.is_none() {
             batch.put(Table::Documents, *log.document.as_bytes(), codec::encode(descriptor));
+            self.unnote_blocked_log(&mut batch, descriptor, &log)?;
         }
         let entries = new.payloads().len() as u64;
         let mut state = store_segment(&mut batch, &new, state);

@@ -2,7 +2,7 @@
 
 use crate::{
     hash::{Domain, hasher},
-    id::{FestivalId, LogId},
+    id::{DocumentId, FestivalId, LogId},
     log::{
         BLOCK, Chain, MAX_SEGMENT, PayloadHash, Run, Seal, StoredSegment, Tip, VerifiedSegment,
         block_end,
@@ -42,6 +42,19 @@ impl Replica {
             logs.extend(durable.map(|tip| (log, tip)));
         })?;
         Ok(logs)
+    }
+
+    /// The logs that are held of one document, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn logs_of(
+        &self,
+        festival: FestivalId,
+        document: &DocumentId,
+    ) -> Result<Vec<LogId>, StoreError> {
+        let logs = self.document_logs(festival, document)?;
+        Ok(logs.into_iter().map(|(log, _)| log).collect())
     }
 
     /// The durable tip of a log; `None` where it is unknown.

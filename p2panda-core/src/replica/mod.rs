@@ -2,6 +2,7 @@
 
 mod accept;
 mod aside;
+mod blocked;
 mod decisions;
 mod difference;
 mod edit;
@@ -11,12 +12,14 @@ mod forks;
 mod kept;
 mod logs;
 mod materialise;
+mod nested;
 mod open;
 mod rebuild;
 mod recover;
 mod reissue;
 mod remake;
 mod removal;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -27,13 +30,16 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 use aside::Aside;
+pub use blocked::BlockedLog;
 use decisions::Decisions;
 pub use edit::{Edit, EditError};
 pub use entries::{LogChange, LogEntry};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use kept::MAX_KEPT;
+pub use nested::MAX_FOLLOWED_LINKS;
 pub use open::OpenError;
 pub use removal::RemoveError;
+pub use subscription::{MAX_DOCUMENTS, Subscription};
 
 use crate::{
     codec,
@@ -77,6 +83,7 @@ pub struct Replica {
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     aside: Aside,
+    subscriptions: BTreeMap<FestivalId, Subscription>,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     /// Those of them that were cut then.
@@ -166,6 +173,7 @@ impl Replica {
     pub fn join(&mut self, festival: &Festival) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         batch.put(Table::Festivals, *festival.id().as_bytes(), festival.to_bytes());
+        Self::forget_left(festival.id(), &mut batch);
         self.store.commit(batch)?;
         self.store.flush()
     }

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::{
     id::{Incarnation, UserId},
     identity::Identity,
-    replica::{INCARNATION_KEY, Replica, aside::Aside, decisions::Decisions, fixed},
+    replica::{INCARNATION_KEY, Replica, aside::Aside, decisions::Decisions, fixed, subscription},
     store::{Batch, ResumeTokens, Store, StoreError, Table},
 };
 
@@ -63,6 +63,7 @@ impl Replica {
             (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
             _ => None,
         };
+        let subscriptions = subscription::load(&*store)?;
         let mut replica = Self {
             store,
             identity,
@@ -73,6 +74,7 @@ impl Replica {
             documents: HashMap::new(),
             uses: 0,
             aside: Aside::default(),
+            subscriptions,
             unflushed: BTreeMap::new(),
             were_cut: BTreeSet::new(),
             dirty: false,

@@ -61,7 +61,8 @@ impl Replica {
     /// [`StoreError`].
     pub fn blocked(&self) -> Result<Vec<UserId>, StoreError> {
         let blocked = self.store.range(Table::Blocked, &[], None, usize::MAX)?;
-        blocked.iter().map(|(key, _)| fixed(key).map(UserId::from_bytes)).collect()
+        let users = blocked.iter().filter(|(key, _)| key.len() == 32);
+        users.map(|(key, _)| fixed(key).map(UserId::from_bytes)).collect()
     }
 
     /// Whether a user is blocked here.
@@ -96,6 +97,7 @@ impl Replica {
         self.unused_token = None;
         self.forbid_decisions_in(festival)?;
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
+        self.forget_blocked_logs(festival)?;
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
@@ -103,12 +105,14 @@ impl Replica {
         let mut batch = Batch::new();
         batch.delete(Table::Meta, entries::version_key(festival));
         batch.delete(Table::Festivals, *festival.as_bytes());
+        self.unsubscribe(festival, &mut batch);
+        Self::note_left(festival, &mut batch);
         self.store.commit(batch)?;
         self.dirty = true;
         self.flush()
     }
 
-    fn remove_documents(
+    pub(super) fn remove_documents(
         &mut self,
         which: impl Fn(&DocumentDescriptor) -> bool,
     ) -> Result<(), StoreError> {
@@ -140,6 +144,9 @@ impl Replica {
         self.write_rows(&mut batch, descriptor, &nothing, &all)?;
         batch.delete(Table::Index, author_key(descriptor));
         let logs = self.document_logs(descriptor.festival, &document)?;
+        if self.is_blocked(&descriptor.user)? {
+            self.note_blocked_logs(&mut batch, descriptor, logs.iter().map(|(log, _)| *log))?;
+        }
         for (log, _) in &logs {
             batch.delete(Table::Logs, log_key(descriptor.festival, log));
         }

@@ -70,6 +70,25 @@ impl Entity for FestivalInfo {
     const KIND: &'static str = "festival";
 }
 
+/// Another festival that belongs to this one: a camp within it, or one whose programme it takes in.
+/// Those of a festival's founder lead whoever follows it with a depth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FestivalLink {
+    /// The other festival's ticket.
+    pub ticket: String,
+    /// What it is called here.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// How it belongs: `nested` (a part of this festival), `adopted` or `overlaid`. Others may follow.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub relation: String,
+}
+
+impl Entity for FestivalLink {
+    const KIND: &'static str = "festival-link";
+}
+
 /// Something that can be requested: a stage, a projector, a skill, money. Its document's user owns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {

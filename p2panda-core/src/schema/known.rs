@@ -1,7 +1,8 @@
 //! The kinds of entities that this version reads as types.
 
 use crate::schema::{
-    Entity, Event, FestivalInfo, Fields, Malformed, Profile, Resource, field_names, read_fields,
+    Entity, Event, FestivalInfo, FestivalLink, Fields, Malformed, Profile, Resource, field_names,
+    read_fields,
 };
 
 /// What is known of a kind.
@@ -17,6 +18,7 @@ pub(crate) fn known(kind: &str) -> Option<Known> {
     match kind {
         Profile::KIND => Some(of::<Profile>()),
         FestivalInfo::KIND => Some(of::<FestivalInfo>()),
+        FestivalLink::KIND => Some(of::<FestivalLink>()),
         Resource::KIND => Some(of::<Resource>()),
         Event::KIND => Some(of::<Event>()),
         _ => None,

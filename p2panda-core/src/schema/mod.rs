@@ -16,7 +16,7 @@ pub use amendment::{
 };
 pub(crate) use amendment::{amended_document, editors};
 pub use draw::{Draw, Lot};
-pub use entity::{Entity, Event, FestivalInfo, Location, Profile, Resource};
+pub use entity::{Entity, Event, FestivalInfo, FestivalLink, Location, Profile, Resource};
 pub(crate) use known::known;
 pub use record::{
     Answer, Decision, MAX_POLICY, MAX_RECORD, PolicyHash, PolicySpec, Record, Release, Request,

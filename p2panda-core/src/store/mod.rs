@@ -31,7 +31,7 @@ pub enum Table {
     Meta,
     /// Festivals that this replica follows.
     Festivals,
-    /// Users of whom nothing is taken in.
+    /// Users of whom nothing is taken in, each followed by logs of theirs that were seen.
     Blocked,
     /// Descriptors of documents.
     Documents,

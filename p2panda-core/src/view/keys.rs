@@ -1,7 +1,7 @@
 //! The keys of rows, indexes and the feed: bounded, and no two things have one key.
 
 use crate::{
-    id::{DocumentId, EntityId, FestivalId},
+    id::{DocumentId, EntityId, FestivalId, UserId},
     log::DocumentDescriptor,
     replica::damaged,
     store::{StoreError, Table},
@@ -125,7 +125,12 @@ pub(super) fn index_key(index: IndexOf, festival: FestivalId, parts: &[&[u8]]) -
 /// Where it is noted whose a document is.
 pub(crate) fn author_key(descriptor: &DocumentDescriptor) -> Vec<u8> {
     let DocumentDescriptor { festival, user, .. } = descriptor;
-    index_key(IndexOf::Author, *festival, &[user.as_bytes(), descriptor.id().as_bytes()])
+    [author_prefix(*festival, user), descriptor.id().as_bytes().to_vec()].concat()
+}
+
+/// Below it stand the ids of a user's documents.
+pub(crate) fn author_prefix(festival: FestivalId, user: &UserId) -> Vec<u8> {
+    index_key(IndexOf::Author, festival, &[user.as_bytes()])
 }
 
 /// Every prefix of keys under which something of a festival's view is stored.

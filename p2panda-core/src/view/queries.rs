@@ -2,7 +2,7 @@
 
 use crate::{
     codec,
-    id::EntityId,
+    id::{EntityId, UserId},
     replica::damaged,
     schema::{AMENDED, Entity, Event, Malformed, Span, Value, known},
     store::{StoreError, Table, prefix_end},
@@ -10,8 +10,8 @@ use crate::{
         Typed, View,
         index::amendment_error,
         keys::{
-            CLASSES, IndexOf, class_end, feed_key, index_key, kind_part, ordered, read_id,
-            read_ordered,
+            CLASSES, IndexOf, author_prefix, class_end, feed_key, index_key, kind_part, ordered,
+            read_id, read_ordered,
         },
         writer::feed_end,
     },
@@ -26,6 +26,34 @@ impl View<'_> {
         let mut entities = Vec::new();
         for id in self.ids(E::KIND)? {
             entities.extend(self.entity(&id)?.map(|entity| (id, entity)));
+        }
+        Ok(entities)
+    }
+
+    /// The first entities of a kind that one user's documents define, by document and then id; at
+    /// most so many, of at most as many documents.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn list_by<E: Entity>(
+        &self,
+        user: &UserId,
+        most: usize,
+    ) -> Result<Vec<(EntityId, Typed<E>)>, StoreError> {
+        let Some(kind) = kind_part(E::KIND) else { return Ok(Vec::new()) };
+        let of_kind = index_key(IndexOf::Kind, self.festival(), &[&kind]);
+        let documents = self.reader().scan(Table::Index, &author_prefix(self.festival(), user))?;
+        let mut entities = Vec::new();
+        for (key, _) in documents.into_iter().take(most) {
+            let Some(document) = key.last_chunk::<32>() else { continue };
+            let found = self.reader().scan(Table::Index, &[&of_kind[..], document].concat())?;
+            for (key, _) in found {
+                if entities.len() == most {
+                    return Ok(entities);
+                }
+                let (id, _) = read_id(&key[of_kind.len()..])?;
+                entities.extend(self.entity(&id)?.map(|entity| (id, entity)));
+            }
         }
         Ok(entities)
     }

@@ -12,7 +12,7 @@ use std::sync::{
 
 use p2panda_core::{
     EntityId, Festival, FestivalId, Identity, LocalId, Replica,
-    schema::{Event, FestivalInfo, Instant, Span},
+    schema::{Entity, Event, FestivalInfo, Instant, Span},
     store::{Batch, CommitId, Entry, MemoryStore, NoResume, Store, StoreError, Table},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -40,7 +40,7 @@ pub fn put(
     replica: &mut Replica,
     festival: FestivalId,
     local: &str,
-    entity: &Event,
+    entity: &impl Entity,
     rng: &mut ChaCha20Rng,
 ) -> EntityId {
     let local: LocalId = local.parse().unwrap();

@@ -11,41 +11,39 @@ const WORK: u64 = 50_000;
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
-pub(super) struct Budget {
+/// What a peer has cost in a window. It is kept with the peer where it is known who that is, so that
+/// connecting again does not help.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Budget {
     since: Duration,
     spent: u64,
 }
 
+/// Decoding so many syndromes: the square of their number.
+pub(super) const fn syndromes(count: usize) -> u64 {
+    let count = count as u64;
+    20 + count * count / 12
+}
+
+/// Decoding so many cells.
+pub(super) const fn cells(count: usize) -> u64 {
+    20 + 2 * count as u64
+}
+
+/// Looking at so many logs for a salt that was not seen before.
+pub(super) const fn salt(logs: usize) -> u64 {
+    100 + logs as u64 / 2
+}
+
+/// Looking so many heads up.
+pub(super) const fn heads(count: usize) -> u64 {
+    10 + 2 * count as u64
+}
+
 impl Budget {
-    pub(super) const fn new(now: Duration) -> Self {
-        Self { since: now, spent: 0 }
-    }
-
-    /// Decoding so many syndromes: the square of their number.
-    pub(super) fn syndromes(&mut self, now: Duration, count: usize) -> Result<(), SyncError> {
-        let count = count as u64;
-        self.charge(now, 20 + count * count / 12)
-    }
-
-    /// Decoding so many cells.
-    pub(super) fn cells(&mut self, now: Duration, count: usize) -> Result<(), SyncError> {
-        self.charge(now, 20 + 2 * count as u64)
-    }
-
-    /// Looking at so many logs for a salt that was not seen before.
-    pub(super) fn salt(&mut self, now: Duration, logs: usize) -> Result<(), SyncError> {
-        self.charge(now, 100 + logs as u64 / 2)
-    }
-
-    /// Looking so many heads up.
-    pub(super) fn heads(&mut self, now: Duration, count: usize) -> Result<(), SyncError> {
-        self.charge(now, 10 + 2 * count as u64)
-    }
-
-    fn charge(&mut self, now: Duration, work: u64) -> Result<(), SyncError> {
+    pub(crate) fn charge(&mut self, now: Duration, work: u64) -> Result<(), SyncError> {
         if now.saturating_sub(self.since) >= WINDOW {
-            *self = Self::new(now);
+            *self = Self { since: now, spent: 0 };
         }
         // What costs more than a window has may be done, but nothing else with it.
         if self.spent > 0 && self.spent + work > WORK {
@@ -62,11 +60,12 @@ mod tests {
 
     #[test]
     fn a_peer_that_causes_too_much_work_has_to_wait() {
-        let mut budget = Budget::new(Duration::ZERO);
-        assert!(budget.salt(Duration::ZERO, 1_000_000).is_ok(), "once");
-        assert!(matches!(budget.cells(Duration::ZERO, 1), Err(SyncError::Busy { .. })));
-        assert!(budget.cells(WINDOW, 1).is_ok());
-        let decoded = (0..1000).take_while(|_| budget.syndromes(WINDOW, 128).is_ok()).count();
+        let mut budget = Budget::default();
+        assert!(budget.charge(Duration::ZERO, salt(1_000_000)).is_ok(), "once");
+        assert!(matches!(budget.charge(Duration::ZERO, cells(1)), Err(SyncError::Busy { .. })));
+        assert!(budget.charge(WINDOW, cells(1)).is_ok());
+        let decode = |budget: &mut Budget| budget.charge(WINDOW, syndromes(128));
+        let decoded = (0..1000).take_while(|_| decode(&mut budget).is_ok()).count();
         assert!((20..60).contains(&decoded), "{decoded}");
     }
 }

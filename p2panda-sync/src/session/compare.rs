@@ -9,13 +9,17 @@
 //! VECTOR ->                     where the opener holds much less, instead of NEED
 //! ```
 
-use p2panda_core::FestivalId;
-
-use super::{Context, exchange::Exchange, greeting::read_syndromes};
+use super::{
+    Context, budget,
+    common::{Common, State},
+    exchange::Exchange,
+    greeting::read_syndromes,
+    scope::sketch_of,
+};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{
-        Cell, Cells, Difference, Estimator, Keys, MAX_CELLS, MAX_SYNDROMES, PeelError, Plan, Salt,
+        Cell, Cells, Difference, Estimator, MAX_CELLS, MAX_SYNDROMES, PeelError, Plan, Salt,
         Syndromes, pack, unpack,
     },
     wire::{MAX_CONTROL, Message, More, Need, Resalt, Stand, Stands, Vector},
@@ -24,44 +28,8 @@ use crate::{
 /// How often more may be asked for before the whole map is told.
 const MAX_ROUNDS: u32 = 4;
 
-/// The syndromes of a `RESALT`.
-const SYNDROMES: usize = 16;
-
 /// The most cells of one `MORE`: 16 bytes each fit.
 const CELLS: usize = MAX_CONTROL / 16 - 24;
-
-/// A festival in common, and how far its comparison has come.
-pub(super) struct Common {
-    pub(super) festival: FestivalId,
-    pub(super) salt: Salt,
-    pub(super) keys: Keys,
-    state: State,
-    told: Told,
-}
-
-/// What this side waits for.
-enum State {
-    /// Nothing more.
-    Over,
-    /// More of the peer's sketches, or its vector.
-    Decoding { syndromes: Vec<crate::sketch::Fp>, cells: Vec<Cell> },
-    /// The rest of the peer's vector, which is compared up to a key.
-    Hearing { heard: usize, next: u64 },
-    /// Another salt.
-    Resalting,
-}
-
-/// What the accepting side has told of its sketches.
-#[derive(Default)]
-struct Told {
-    rounds: u32,
-    plan: Option<Plan>,
-    estimate: u64,
-    /// Of the sketch; `None` where what was told does not fit what follows.
-    version: Option<u64>,
-    syndromes: usize,
-    cells: usize,
-}
 
 /// What is told in several messages, made as the transport takes them.
 pub(super) enum Telling {
@@ -78,47 +46,6 @@ impl Telling {
     }
 }
 
-impl Common {
-    pub(super) fn new(festival: FestivalId, salt: Salt, keys: Keys) -> Self {
-        let told = Told { syndromes: SYNDROMES, ..Told::default() };
-        Self { festival, salt, keys, state: State::Over, told }
-    }
-
-    pub(super) const fn is_over(&self) -> bool {
-        matches!(self.state, State::Over)
-    }
-
-    /// Accepting: no log has changed since the `HELLO`, so what follows goes on from it.
-    pub(super) fn goes_on(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        let sums = cx.sketches.sums(cx.replica, self.festival, self.salt, 0)?;
-        self.told.version = Some(sums.version());
-        Ok(())
-    }
-
-    pub(super) fn restart(&mut self, salt: Salt) {
-        *self = Self::new(self.festival, salt, Keys::new(salt, &self.festival));
-    }
-
-    /// The syndromes with which a comparison begins, as they are sent.
-    pub(super) fn sums<'a>(
-        &mut self,
-        cx: &mut Context<'_>,
-        refused: impl IntoIterator<Item = &'a p2panda_core::LogId>,
-    ) -> Result<Vec<u8>, SyncError> {
-        let mut syndromes = {
-            let sketch = cx.sketches.sketch(cx.replica, self.festival, self.salt)?;
-            self.told.version = Some(sketch.version());
-            sketch.syndromes(SYNDROMES)
-        };
-        for log in refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, self.festival, log)? {
-                syndromes.subtract(&self.keys.item(log, &entry));
-            }
-        }
-        Ok(pack(syndromes.sums().iter().copied()))
-    }
-}
-
 impl Exchange {
     /// Compares with syndromes that are all there are so far. `size` is the number of bits of the
     /// number of logs that the peer holds.
@@ -130,7 +57,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<(), SyncError> {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let sketch = common.sketch(cx)?;
         if sketch.collided() {
             common.state = State::Resalting;
             self.queue.push_back(Message::Resalt(Resalt { place, sketch: None }));
@@ -149,10 +76,31 @@ impl Exchange {
             return Ok(());
         }
         common.state = State::Decoding { syndromes: theirs.sums().to_vec(), cells: Vec::new() };
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        let estimator = sketch.estimator().to_bytes().into();
+        let estimator = common.estimator(&self.refusals, cx)?;
+        let estimator = estimator.to_bytes().into();
         self.queue.push_back(Message::Need(Need { place, estimator }));
         Ok(())
+    }
+
+    /// The peer refuses more than it did when this was compared, or told.
+    pub(super) fn compare_without(
+        &mut self,
+        place: u64,
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let Some(common) = self.commons.get_mut(&place) else { return Ok(()) };
+        common.told.version = None;
+        let State::Decoding { syndromes, cells } = &common.state else { return Ok(()) };
+        let is_asked =
+            |message: &Message| matches!(message, Message::Need(need) if need.place == place);
+        if !cells.is_empty() || !self.queue.iter().any(is_asked) {
+            return Ok(());
+        }
+        // It was about to be asked for more, which may not be necessary.
+        self.queue.retain(|message| !is_asked(message));
+        let theirs = Syndromes::from_sums(syndromes.clone()).unwrap_or_default();
+        common.state = State::Over;
+        self.compare(place, theirs, None, cx)
     }
 
     /// Accepting: the peer needs more.
@@ -163,25 +111,23 @@ impl Exchange {
         if self.telling.iter().any(|telling| telling.place() == need.place) {
             return Err(unexpected.into());
         }
-        let told = &mut common.told;
-        told.rounds += 1;
-        let plan = match told.plan {
+        common.told.rounds += 1;
+        let plan = match common.told.plan {
             None => {
                 let estimator = Estimator::from_bytes(&need.estimator);
                 let theirs = estimator.ok_or(PeerFault::Message("NEED"))?;
-                let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-                let estimate = sketch.estimator().distance(&theirs);
-                told.estimate = estimate;
+                let estimate = common.estimator(&self.refusals, cx)?.distance(&theirs);
+                common.told.estimate = estimate;
                 cx.sketches.expect(estimate.min(MAX_SYNDROMES as u64));
-                let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+                let sketch = common.sketch(cx)?;
                 Plan::new(estimate, sketch.len() as u64)
             }
             Some(Plan::Vector) => return Err(PeerFault::TooMany("questions").into()),
-            Some(_) if told.rounds > MAX_ROUNDS => Plan::Vector,
+            Some(_) if common.told.rounds > MAX_ROUNDS => Plan::Vector,
             // What follows syndromes is bounded by what those could tell.
-            Some(plan) => plan.more().within(told.estimate.max(MAX_SYNDROMES as u64 / 2)),
+            Some(plan) => plan.more().within(common.told.estimate.max(MAX_SYNDROMES as u64 / 2)),
         };
-        told.plan = Some(plan);
+        common.told.plan = Some(plan);
         let place = need.place;
         self.telling.push_back(match plan {
             Plan::Syndromes(end) => Telling::Sums { place, cells: false, end },
@@ -195,16 +141,11 @@ impl Exchange {
     pub(super) fn tell(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         let Some(telling) = self.telling.pop_front() else { return Ok(None) };
         let Some(common) = self.commons.get_mut(&telling.place()) else { return Ok(None) };
-        let refused = self.refused.iter().copied().collect::<Vec<_>>();
-        let mut items = Vec::new();
-        for log in &refused {
-            let entry = cx.sketches.entry(cx.replica, common.festival, log)?;
-            items.extend(entry.map(|entry| common.keys.item(log, &entry)));
-        }
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let left_out = self.refusals.left_out(&common.keys);
+        let Common { scope, told, festival, salt, .. } = common;
+        let sketch = sketch_of(scope, *festival, *salt, cx)?;
         match telling {
             Telling::Sums { place, cells, end } => {
-                let told = &mut common.told;
                 let version = Some(sketch.version());
                 if told.version != version {
                     // Logs have grown: what was told does not fit what follows.
@@ -213,14 +154,14 @@ impl Exchange {
                 let (sums, start, to) = if cells {
                     let (start, to) = (told.cells, end.min(told.cells + CELLS));
                     let mut all = sketch.cells(to);
-                    items.iter().for_each(|item| all.subtract(item));
+                    all.leave_out(sketch.values(left_out));
                     told.cells = to;
                     let parts = all.cells()[start.min(to)..].iter();
                     (pack(parts.flat_map(|cell| [cell.values, cell.products])), start, to)
                 } else {
                     let (start, to) = (told.syndromes, end);
                     let mut all = sketch.syndromes(to);
-                    items.iter().for_each(|item| all.subtract(item));
+                    all.leave_out(sketch.values(left_out));
                     told.syndromes = to;
                     (pack(all.sums()[start.min(to)..].iter().copied()), start, to)
                 };
@@ -234,7 +175,7 @@ impl Exchange {
             Telling::Vector { place, next } => {
                 let mut logs = sketch
                     .from_key(Stand::long(next))
-                    .filter(|(_, log, _)| !refused.contains(log))
+                    .filter(|(key, ..)| !left_out.contains(key))
                     .filter_map(|(key, _, value)| {
                         let hint = sketch.keys().read(key, value)?;
                         Some(Stand { key: Stand::short(key), hint })
@@ -310,21 +251,18 @@ impl Exchange {
             let theirs = Syndromes::from_sums(syndromes.clone()).unwrap_or_default();
             return self.decode_syndromes(more.place, &theirs, cx);
         }
-        self.budget.cells(cx.now, cells.len())?;
-        let mut theirs = Cells::from_cells(cells.clone()).unwrap_or_default();
-        for log in &self.refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
-                theirs.add(&common.keys.item(log, &entry));
-            }
-        }
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        match sketch.compare_cells(&theirs) {
+        let theirs = Cells::from_cells(cells.clone()).unwrap_or_default();
+        let left_out = self.refusals.left_out(&common.keys);
+        self.charge(budget::cells(theirs.cells().len()), cx)?;
+        let Some(common) = self.commons.get_mut(&more.place) else { return Ok(None) };
+        let sketch = common.sketch(cx)?;
+        match sketch.compare_cells_without(&left_out, &theirs) {
             Ok(differences) => Ok(Some(differences)),
             Err(PeelError::TooFew | PeelError::Contradiction) => Ok(None),
         }
     }
 
-    /// What the peer refuses, it does not hold: compared is as if it did.
+    /// What the peer refuses, it does not hold: compared is as if we did not, either.
     fn decode_syndromes(
         &mut self,
         place: u64,
@@ -332,16 +270,12 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Option<Vec<Difference>>, SyncError> {
         let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        self.budget.syndromes(cx.now, theirs.sums().len())?;
-        let mut theirs = theirs.clone();
-        for log in &self.refused {
-            if let Some(entry) = cx.sketches.entry(cx.replica, common.festival, log)? {
-                theirs.add(&common.keys.item(log, &entry));
-            }
-        }
+        let left_out = self.refusals.left_out(&common.keys);
+        self.charge(budget::syndromes(theirs.sums().len()), cx)?;
+        let Some(common) = self.commons.get_mut(&place) else { return Ok(None) };
         let seed = &mut self.seed;
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
-        Ok(sketch.compare_syndromes(&theirs, &mut || {
+        let sketch = common.sketch(cx)?;
+        Ok(sketch.compare_syndromes_without(&left_out, theirs, &mut || {
             // Any sequence will do that the author of a log cannot foresee.
             *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             *seed ^ seed.rotate_right(29)
@@ -359,20 +293,19 @@ impl Exchange {
             if self.opener {
                 return Err(PeerFault::Message("RESALT").into());
             }
-            self.budget.salt(cx.now, 0)?;
+            self.charge(budget::salt(0), cx)?;
             return self.resalt(place, true, cx);
         };
         cx.report.answered();
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
-        let salt = Salt(salt.0);
-        let logs = cx.sketches.sketch(cx.replica, common.festival, common.salt)?.len();
-        let (same, idly) = (salt == common.salt, common.is_over());
-        self.budget.salt(cx.now, if same { 0 } else { logs })?;
-        common.restart(salt);
-        self.wishes.forget(place);
-        if !same {
-            self.forget_told(place);
+        if common.is_narrowing() {
+            return Err(PeerFault::Unexpected("RESALT").into());
         }
+        let salt = Salt(salt.0);
+        let logs = common.sketch(cx)?.len();
+        let (same, idly) = (salt == common.salt, common.is_over());
+        self.charge(budget::salt(if same { 0 } else { logs }), cx)?;
+        self.restart(place, salt);
         self.compares_idly(idly, &cx.sketches.links);
         self.telling.retain(|telling| telling.place() != place);
         let theirs = read_syndromes(&sums, "RESALT")?;
@@ -404,7 +337,7 @@ impl Exchange {
         if heard > crate::sketches::MAX_LOGS {
             return Err(PeerFault::TooMany("logs").into());
         }
-        let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
+        let sketch = common.sketch(cx)?;
         let end = match stands.last() {
             Some(_) if vector.last => u64::MAX,
             Some(last) => last.key + 1,

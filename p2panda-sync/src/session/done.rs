@@ -26,15 +26,13 @@ impl Exchange {
 
     /// What all logs of the festivals in common hash to, without those that one of us refuses;
     /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
+    fn check(&mut self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
         if self.disturbed || !self.parted.is_empty() {
             return Ok(None);
         }
         let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
+        for common in self.commons.values_mut() {
+            let fingerprint = common.fingerprint_without(self.refusals.theirs.keys(), cx)?;
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();

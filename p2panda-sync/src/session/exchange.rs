@@ -15,11 +15,13 @@ use p2panda_core::{FestivalId, LogId};
 
 use super::{
     Context,
-    budget::Budget,
-    compare::{Common, Telling},
+    budget::{self, Budget},
+    common::Common,
+    compare::Telling,
     early::Early,
     greeting::{Agreed, Hashes, Start},
     live::Live,
+    refusals::Refusals,
     report::SyncEvent,
     wishes::Wishes,
 };
@@ -61,9 +63,9 @@ pub(super) struct Exchange {
     pub(super) prove: BTreeSet<LogId>,
     /// Where the peer is known to have cut logs.
     pub(super) proved: BTreeMap<LogId, u64>,
-    /// Logs that are left alone: parted, or refused by one of us.
+    /// Logs that are left alone: parted, or refused by one of us, if only for a time.
     pub(super) parted: BTreeSet<LogId>,
-    pub(super) refused: BTreeSet<LogId>,
+    pub(super) refusals: Refusals,
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
     pub(super) doubted: BTreeSet<LogId>,
@@ -116,8 +118,12 @@ impl Exchange {
             this.differed = false;
         }
         for (place, start) in starts {
-            if let Start::Compare { syndromes, size } = start {
-                this.compare(place, syndromes, Some(size), cx)?;
+            match start {
+                Start::Compare { syndromes, size } => {
+                    this.compare(place, syndromes, Some(size), cx)?;
+                }
+                Start::Narrow { is_theirs_a_part } => this.narrow(place, is_theirs_a_part, cx)?,
+                Start::Equal | Start::Await | Start::Mistaken => {}
             }
         }
         Ok(this)
@@ -153,7 +159,7 @@ impl Exchange {
         seed: u64,
         cx: &mut Context<'_>,
     ) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { hashes, proof, commons, cursor, frame, live } = agreed;
+        let Agreed { hashes, proof, commons, cursor, frame, live, refused, refusals } = agreed;
         let links = &mut cx.sketches.links;
         let festivals = commons.iter().map(|common| common.festival);
         let live = live.then(|| Live::new(festivals, cx.now, links));
@@ -172,7 +178,7 @@ impl Exchange {
             commons: by_place,
             places,
             greeting: proof.map(Message::Proof).into_iter().collect(),
-            queue: VecDeque::new(),
+            queue: refusals,
             telling: VecDeque::new(),
             live,
             ended: false,
@@ -182,7 +188,7 @@ impl Exchange {
             prove: BTreeSet::new(),
             proved: BTreeMap::new(),
             parted: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            refusals: Refusals::new(refused),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
             early: Early::new(&cx.sketches.early),
@@ -190,7 +196,7 @@ impl Exchange {
             received: BTreeSet::new(),
             disturbed: false,
             wants_served: 0,
-            budget: Budget::new(cx.now),
+            budget: Budget::default(),
             seed,
             sent: 0,
             taken: 0,
@@ -231,6 +237,7 @@ impl Exchange {
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
+            && self.refusals.is_told()
             && self.wishes.is_empty()
             && self.push.is_empty()
             && self.prove.is_empty()
@@ -242,7 +249,8 @@ impl Exchange {
 
     /// When there is something to do, although nothing happens.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.live.as_ref().and_then(Live::deadline)
+        let offers = self.refusals.next_end().filter(|_| self.is_live() && self.is_settled());
+        self.live.as_ref().and_then(Live::deadline).into_iter().chain(offers).min()
     }
 
     /// Whether this side still waits for what tells it which logs differ.
@@ -270,6 +278,7 @@ impl Exchange {
         if !message.is_counted() {
             return match message {
                 Message::Done(done) => self.peer_is_done(&done, cx),
+                Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
                 message => Err(PeerFault::Unexpected(message.name()).into()),
             };
         }
@@ -295,7 +304,7 @@ impl Exchange {
             Message::Probe(probe) => self.probed(&probe, cx),
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
-            Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
+            Message::Subs(subs) => self.narrowed(&subs, cx),
             Message::Ihave(ihave) => self.told_of(&ihave, cx),
             Message::Graft(want) => self.grafted(&want, cx),
             Message::Prune(prune) => self.pruned(&prune),
@@ -341,7 +350,11 @@ impl Exchange {
         if let Some(greeting) = self.greeting.pop_front() {
             return Ok(Some(greeting));
         }
+        self.offer_again(cx)?;
         if let Some(message) = self.queue.pop_front() {
+            return Ok(Some(message));
+        }
+        if let Some(message) = self.refusals.next_to_tell() {
             return Ok(Some(message));
         }
         if let Some(message) = self.tell(cx)? {
@@ -413,19 +426,35 @@ impl Exchange {
     ) -> Result<Resalt, SyncError> {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         if common.salt != salt {
-            let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
-            self.budget.salt(cx.now, logs)?;
+            let logs = common.sketch(cx)?.len();
+            self.charge(budget::salt(logs), cx)?;
         }
-        let same = common.salt == salt;
-        common.restart(salt);
-        let sums = common.sums(cx, &self.refused)?;
-        self.wishes.forget(place);
-        if !same {
-            self.forget_told(place);
-        }
+        self.restart(place, salt);
         if self.caught_up {
             self.wants_served = 0;
         }
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+        let sums = common.sums(cx, &self.refusals)?;
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
+    }
+
+    /// The comparison of a festival begins again under a salt.
+    pub(super) fn restart(&mut self, place: u64, salt: Salt) {
+        let Some(common) = self.commons.get_mut(&place) else { return };
+        let same = common.salt == salt;
+        common.restart(salt);
+        self.wishes.forget(place);
+        if !same {
+            self.forget_told(place);
+            self.refusals.forget_keys(place);
+        }
+    }
+
+    /// Lets the peer cause so much work, unless it has caused enough.
+    pub(super) fn charge(&mut self, work: u64, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        match &cx.peer {
+            Some(peer) => cx.sketches.peers.charge(peer, cx.now, work),
+            None => self.budget.charge(cx.now, work),
+        }
     }
 }

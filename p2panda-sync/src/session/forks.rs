@@ -139,7 +139,12 @@ impl Exchange {
         else {
             return Ok(());
         };
+        // A log that is cut to nothing is one more log, too.
+        let Some(entrance) = self.admit(&descriptor, log, cx)? else { return Ok(()) };
         let outcome = cx.replica.accept_fork(&descriptor, fork.proof);
+        if matches!(outcome, Ok(ForkOutcome::Cut { .. })) {
+            entrance.passed(cx);
+        }
         self.proved.insert(log, at);
         match self.accepted(festival, log, outcome, cx)? {
             Some(ForkOutcome::Known { at: ours }) if ours < at => {
@@ -181,7 +186,10 @@ impl Exchange {
             Err(AcceptError::Segment(error)) => Err(PeerFault::Segment { log, error }.into()),
             Err(AcceptError::Store(error)) => Err(error.into()),
             Err(
-                AcceptError::Blocked(_) | AcceptError::UnknownFestival(_) | AcceptError::Gap { .. },
+                AcceptError::Blocked(_)
+                | AcceptError::NotKept(_)
+                | AcceptError::UnknownFestival(_)
+                | AcceptError::Gap { .. },
             ) => Ok(None),
         }
     }

@@ -10,16 +10,19 @@
 //! Who the users are is shown behind that, by [`LinkProof`], where it is of use: not between two
 //! that hold the same and part again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use p2panda_core::{ChannelBinding, FestivalId, LinkEnd, LinkProof, Replica, codec};
+use p2panda_core::{ChannelBinding, FestivalId, LinkEnd, LinkProof, LogId, Replica, codec};
 use rand_core::CryptoRng;
 
-use super::Context;
+use super::{Context, refusals::refusals_to_tell};
 use crate::{
     error::{PeerFault, SyncError},
-    sketch::{Fingerprint, Keys, Salt, Syndromes, pack, packed_count, unpack},
-    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Offered, Open, Salted, Token},
+    sketch::{Fingerprint, Item, Keys, Salt, Syndromes, pack, packed_count, unpack},
+    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Message, Offered, Open, Salted, Token},
 };
 
 /// The syndromes of a `HELLO`: what resolves up to eight differing logs at once.
@@ -31,6 +34,9 @@ const MANY_SYNDROMES: u64 = 64;
 /// Where a `HELLO` has many festivals there is room for fewer each.
 const FEW_SYNDROMES: usize = 4;
 const MANY_FESTIVALS: usize = 64;
+
+/// Beside the bits of the number of logs in a `HELLO`: the festival is kept in part.
+const PART: u8 = 128;
 
 /// Frame sizes are told in so many bytes.
 const FRAME_UNIT: usize = 16 * 1024;
@@ -137,6 +143,8 @@ pub(super) struct Common {
 pub(super) enum Start {
     /// The logs are equal.
     Equal,
+    /// Opening: one of the two keeps a part of the festival, the accepting side perhaps.
+    Narrow { is_theirs_a_part: bool },
     /// Opening: compare with these syndromes of a map of about so many logs.
     Compare { syndromes: Syndromes, size: u64 },
     /// Accepting: the opener compares.
@@ -154,6 +162,10 @@ pub(super) struct Offer {
     /// Where the replica's changes stood when its logs were read.
     cursor: u64,
     festivals: Vec<FestivalId>,
+    /// What the peer refuses, as far as it is known.
+    refused: BTreeMap<LogId, Duration>,
+    /// What it is told of what we refuse.
+    pub(super) refusals: VecDeque<Message>,
 }
 
 /// What the two sides agree on.
@@ -165,6 +177,8 @@ pub(super) struct Agreed {
     pub(super) cursor: u64,
     pub(super) frame: usize,
     pub(super) live: bool,
+    pub(super) refused: BTreeMap<LogId, Duration>,
+    pub(super) refusals: VecDeque<Message>,
 }
 
 impl Offer {
@@ -191,16 +205,25 @@ impl Offer {
             festivals: Vec::with_capacity(ids.len()),
         };
         let mut festivals = Vec::with_capacity(ids.len());
-        for (name, festival) in ids {
+        let (mut refused, mut refusals) = (BTreeMap::new(), VecDeque::new());
+        let told = told(cx);
+        for (place, (name, festival)) in (0..).zip(ids) {
+            let keys = Keys::new(salt, &festival);
+            refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
+            let left_out = known_refusals(festival, cx);
+            let items = items_of(&keys, festival, left_out.keys(), cx)?;
             let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
-            let size = bits(sums.len());
-            let syndromes = sums.syndromes(count).unwrap_or_default();
+            let is_a_part = cx.replica.subscription(festival).documents.is_some();
+            let size = bits(sums.len()) | if is_a_part { PART } else { 0 };
+            let mut syndromes = sums.syndromes(count).unwrap_or_default();
+            items.iter().for_each(|item| syndromes.subtract(item));
             let syndromes = pack(syndromes.sums().iter().copied());
+            refused.extend(left_out);
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
         let cursor = cx.sketches.cursor(cx.replica)?;
-        Ok((Self { fresh, hashes, salt, frame, cursor, festivals }, hello))
+        Ok((Self { fresh, hashes, salt, frame, cursor, festivals, refused, refusals }, hello))
     }
 
     /// Checks the opener's proofs.
@@ -227,7 +250,8 @@ impl Offer {
                 let (claimed, rest) =
                     proofs.split_first_chunk().ok_or_else(|| malformed.clone())?;
                 proofs = rest;
-                let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+                let refused = self.refused.keys();
+                let fingerprint = cx.sketches.fingerprint_without(cx.replica, festival, refused)?;
                 let ours = self.hashes.equal(&festival, &fingerprint);
                 if *claimed == ours { Start::Equal } else { Start::Mistaken }
             } else {
@@ -242,10 +266,10 @@ impl Offer {
         if commons.iter().all(|common| matches!(common.start, Start::Equal)) {
             cx.sketches.expect(0);
         }
-        let Self { fresh, hashes, cursor, frame, .. } = self;
+        let Self { fresh, hashes, cursor, frame, refused, refusals, .. } = self;
         let shown = open.live || open.places.iter().any(|chosen| chosen % 2 == 0);
         let proof = if shown { fresh.proof(LinkEnd::Acceptor, cx.replica) } else { None };
-        Ok(Agreed { hashes, proof, commons, cursor, frame, live: open.live })
+        Ok(Agreed { hashes, proof, commons, cursor, frame, live: open.live, refused, refusals })
     }
 }
 
@@ -271,32 +295,75 @@ pub(super) fn open(
     let mut places = Vec::new();
     let mut proofs = Vec::new();
     let mut commons = Vec::new();
+    let (mut refused, mut refusals) = (BTreeMap::new(), VecDeque::new());
+    let told = told(cx);
     for (place, festival, offered) in chosen {
         let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
+        let keys = Keys::new(salt, &festival);
+        refusals.extend(refusals_to_tell(place, festival, &keys, told, cx)?);
         let count = syndromes.sums().len();
+        let left_out = known_refusals(festival, cx);
+        let items = items_of(&keys, festival, left_out.keys(), cx)?;
         let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
-        let equal = sums.syndromes(count).as_ref() == Some(&syndromes) && !sums.collided();
+        let mut ours = sums.syndromes(count).unwrap_or_default();
+        items.iter().for_each(|item| ours.subtract(item));
+        let collided = sums.collided();
         proofs.extend(hashes.proof(&festival).0);
-        let start = if equal {
-            let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
+        let is_theirs_a_part = offered.size & PART > 0;
+        let is_a_part = is_theirs_a_part || cx.replica.subscription(festival).documents.is_some();
+        let equal = !is_a_part && ours == syndromes && !collided;
+        refused.extend(left_out);
+        let start = if is_a_part {
+            Start::Narrow { is_theirs_a_part }
+        } else if equal {
+            let fingerprint =
+                cx.sketches.fingerprint_without(cx.replica, festival, refused.keys())?;
             proofs.extend(hashes.equal(&festival, &fingerprint));
             Start::Equal
         } else {
             Start::Compare { syndromes, size: offered.size.into() }
         };
         places.push(2 * place + u64::from(equal));
-        commons.push(Common { festival, place, salt, keys: Keys::new(salt, &festival), start });
+        commons.push(Common { festival, place, salt, keys, start });
     }
     let shown = live || places.iter().any(|chosen| chosen % 2 == 0);
     let proof = if shown { fresh.proof(LinkEnd::Opener, cx.replica) } else { None };
     let open = Open { live, places, proofs: proofs.into() };
     let frame = frame_limit(hello.frame)?;
-    Ok((open, Agreed { hashes, proof, commons, cursor, frame, live }))
+    Ok((open, Agreed { hashes, proof, commons, cursor, frame, live, refused, refusals }))
 }
 
 /// How many bits a number has: about how many logs there are is all that a `HELLO` says of it.
 fn bits(number: usize) -> u8 {
     u8::try_from(usize::BITS - number.leading_zeros()).unwrap_or(u8::MAX)
+}
+
+/// What some logs add to sketches, as far as they are held.
+fn items_of<'a>(
+    keys: &Keys,
+    festival: FestivalId,
+    logs: impl IntoIterator<Item = &'a LogId>,
+    cx: &mut Context<'_>,
+) -> Result<Vec<Item>, SyncError> {
+    let mut items = Vec::new();
+    for log in logs {
+        let entry = cx.sketches.entry(cx.replica, festival, log)?;
+        items.extend(entry.map(|entry| keys.item(log, &entry)));
+    }
+    Ok(items)
+}
+
+/// What the peer is known to refuse of a festival.
+fn known_refusals(festival: FestivalId, cx: &Context<'_>) -> BTreeMap<LogId, Duration> {
+    let peer = cx.peer.as_ref();
+    peer.map_or_else(BTreeMap::new, |peer| {
+        cx.sketches.peers.refused(peer, festival, cx.now).collect()
+    })
+}
+
+/// When the peer was last told what we refuse.
+fn told(cx: &mut Context<'_>) -> Option<Duration> {
+    cx.peer.and_then(|peer| cx.sketches.peers.tell(&peer, cx.now))
 }
 
 /// Syndromes as they came: at least two, or they would tell nothing.

@@ -10,7 +10,7 @@ use super::{Context, exchange::Exchange, outgoing::named, report::SyncEvent, wis
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
-    wire::{Deflated, Message, Piece, Refuse, Stand, Want, Wanted, Wants, read_keys, write_keys},
+    wire::{Deflated, Piece, Stand, Want, Wanted, Wants},
 };
 
 /// After so many segments or bytes a flush does not wait for the end of the burst.
@@ -32,11 +32,17 @@ impl Exchange {
         self.weigh(differences.len());
         for Difference { key, ours, theirs } in differences {
             let Some(log) = ours else {
+                if self.refuses_key(place, key, cx)? {
+                    continue;
+                }
                 let until = theirs.map_or(0, |hint| hint.length_near(0)).max(1);
                 self.lacks(place, key, Wish { log: None, until, fork: false }, cx.now)?;
                 continue;
             };
-            if self.parted.contains(&log) || self.refused.contains(&log) {
+            if theirs.is_some() {
+                self.taken_again(log, cx);
+            }
+            if self.parted.contains(&log) || self.refusals.contains(&log, cx.now) {
                 continue;
             }
             // It may have gone in the meantime.
@@ -84,17 +90,18 @@ impl Exchange {
     /// Takes the peer's wishes: pushes follow as the transport takes them.
     pub(super) fn serve(&mut self, want: &Want, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let place = want.place;
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("WANT"))?;
-        let (festival, salt) = (common.festival, common.salt);
+        let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("WANT"))?;
+        let festival = common.festival;
         let wants = Wants::from_bytes(&want.logs).ok_or(PeerFault::Message("WANT"))?.0;
-        let held = cx.sketches.sketch(cx.replica, festival, salt)?.len();
+        let held = common.sketch(cx)?.len();
         self.wants_served += wants.len();
         if self.wants_served > held + SPARE_WISHES {
             return Err(PeerFault::TooMany("wants").into());
         }
         let mut refused = Vec::new();
         for Wanted { key, from, digest } in wants {
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let Some(common) = self.commons.get_mut(&place) else { break };
+            let sketch = common.sketch(cx)?;
             let key = Stand::long(key);
             let log = named(sketch, key);
             let entry = match &log {
@@ -105,7 +112,8 @@ impl Exchange {
                 refused.push(key);
                 continue;
             };
-            if self.parted.contains(&log) || self.refused.contains(&log) {
+            self.taken_again(log, cx);
+            if self.parted.contains(&log) {
                 refused.push(key);
                 continue;
             }
@@ -124,41 +132,7 @@ impl Exchange {
             }
         }
         // There is nothing to give now, which says nothing of later.
-        self.refuse(place, &refused, Some(0));
-        Ok(())
-    }
-
-    /// Tells the peer that these logs are neither taken nor given, for so many seconds.
-    fn refuse(&mut self, place: u64, keys: &[Fp], seconds: Option<u64>) {
-        for some in keys.chunks(Wants::MAX) {
-            let keys = write_keys(some.iter().copied()).into();
-            self.queue.push_back(Message::Refuse(Refuse { place, keys, seconds }));
-        }
-    }
-
-    /// The peer neither takes nor gives these logs.
-    pub(super) fn take_refusal(
-        &mut self,
-        refuse: &Refuse,
-        cx: &mut Context<'_>,
-    ) -> Result<(), SyncError> {
-        let place = refuse.place;
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("REFUSE"))?;
-        let (festival, salt) = (common.festival, common.salt);
-        let keys = read_keys(&refuse.keys).ok_or(PeerFault::Message("REFUSE"))?;
-        for key in keys {
-            self.wishes.drop(place, key);
-            if refuse.seconds == Some(0) {
-                continue;
-            }
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let Some(log) = sketch.log(key) else { continue };
-            self.push.remove(&log);
-            self.prove.remove(&log);
-            if self.refused.insert(log) {
-                cx.report.event(SyncEvent::Refused { festival, log });
-            }
-        }
+        self.deny(place, refused);
         Ok(())
     }
 
@@ -179,7 +153,8 @@ impl Exchange {
         cx.report.stats.segments_received += 1;
         let (segment, descriptor) = piece.open(|place| Some(self.commons.get(&place)?.festival))?;
         let log = segment.log;
-        if self.parted.contains(&log) || self.refused.contains(&log) {
+        self.taken_again(log, cx);
+        if self.parted.contains(&log) || self.refusals.contains(&log, cx.now) {
             return Ok(());
         }
         let descriptor = match descriptor {
@@ -214,8 +189,11 @@ impl Exchange {
         let size: usize = segment.payloads.iter().map(Vec::len).sum();
         let proved = matches!(segment.seal, Seal::Fork(_));
         let kept = segment.clone();
+        let Some(entrance) = self.admit(descriptor, log, cx)? else { return Ok(()) };
         match cx.replica.accept(descriptor, segment) {
             Ok(Accepted::New { entries }) => {
+                entrance.passed(cx);
+                self.cover(festival, log.document, cx)?;
                 cx.report.stats.signatures_checked += 1;
                 cx.report.stats.entries_received += entries;
                 cx.report.event(SyncEvent::Received { festival, log, entries });
@@ -258,14 +236,8 @@ impl Exchange {
                 self.probe(&log, cx)
             }
             Err(AcceptError::Fork(error)) => Err(PeerFault::Fork { log, error }.into()),
-            Err(AcceptError::Blocked(_)) => {
-                if let Some((place, key)) = self.key_of(festival, &log) {
-                    self.wishes.drop(place, key);
-                    self.refuse(place, &[key], None);
-                }
-                self.refused.insert(log);
-                Ok(())
-            }
+            Err(AcceptError::Blocked(_)) => self.refuse_blocked(festival, log, cx.now),
+            Err(AcceptError::NotKept(_)) => self.refuse_log(festival, log, Duration::MAX, cx.now),
             Err(AcceptError::UnknownFestival(_)) => {
                 // Left since the session began.
                 if let Some((place, key)) = self.key_of(festival, &log) {
@@ -279,7 +251,7 @@ impl Exchange {
         }
     }
 
-    /// The festival of a document that is held, if it is one in common. The peer may name any
+    /// The festival of a document that is held, if it is in common. The peer may name any
     /// document; what it learns must not go beyond what it proved to know.
     pub(super) fn festival_of(
         &self,
@@ -287,7 +259,11 @@ impl Exchange {
         cx: &Context<'_>,
     ) -> Result<Option<FestivalId>, SyncError> {
         let festival = cx.replica.descriptor(document)?.map(|descriptor| descriptor.festival);
-        Ok(festival.filter(|festival| self.places.contains_key(festival)))
+        let is_common = |festival: &FestivalId| {
+            let common = self.places.get(festival).and_then(|place| self.commons.get(place));
+            common.is_some_and(|common| common.covers(document))
+        };
+        Ok(festival.filter(is_common))
     }
 
     /// The peer holds a log up to there, and so do we now.

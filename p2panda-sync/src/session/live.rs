@@ -22,7 +22,7 @@ use std::{
 
 use p2panda_core::{FestivalId, LogId};
 
-use super::{Context, exchange::Exchange, outgoing::named, wishes::Wish};
+use super::{Context, budget, exchange::Exchange, outgoing::named, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     live::{Links, Missing},
@@ -261,7 +261,7 @@ impl Exchange {
             let (festival, key) = (common.festival, common.keys.key(&log));
             let Some(entry) = cx.sketches.entry(cx.replica, festival, &log)? else { continue };
             let known = entry.tip.length <= self.known_to_peer(&log);
-            if known || self.parted.contains(&log) || self.refused.contains(&log) {
+            if known || self.parted.contains(&log) || self.refusals.contains(&log, cx.now) {
                 continue;
             }
             let digest = self.digest(&log, &entry.tip.chain);
@@ -273,20 +273,24 @@ impl Exchange {
     /// The peer tells of heads.
     pub(super) fn told_of(&mut self, ihave: &Ihave, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let place = ihave.place;
-        let common = self.commons.get(&place).ok_or(PeerFault::Unexpected("IHAVE"))?;
-        let (festival, salt) = (common.festival, common.salt);
-        if self.live.is_none() {
+        if self.live.is_none() || !self.commons.contains_key(&place) {
             return Err(PeerFault::Unexpected("IHAVE").into());
         }
         let heads = Heads::from_bytes(&ihave.heads).ok_or(PeerFault::Message("IHAVE"))?.0;
-        self.budget.heads(cx.now, heads.len())?;
+        self.charge(budget::heads(heads.len()), cx)?;
         for Head { key, length, digest } in heads {
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+            let Some(common) = self.commons.get_mut(&place) else { break };
+            let named = named(common.sketch(cx)?, Stand::long(key));
+            if let Some(log) = named {
+                self.taken_again(log, cx);
+            } else if self.refuses_key(place, Stand::long(key), cx)? {
+                continue;
+            }
             let told = Told::new(length, Some(digest), cx.now);
-            if let Some(log) = named(sketch, Stand::long(key))
+            if let Some(log) = named
                 && self.has_come(&log, told, cx)?
             {
-                if !self.parted.contains(&log) && !self.refused.contains(&log) {
+                if !self.parted.contains(&log) && !self.refusals.contains(&log, cx.now) {
                     let theirs = self.theirs.entry(log).or_default();
                     *theirs = length.max(*theirs);
                 }
@@ -307,7 +311,7 @@ impl Exchange {
         told: Told,
         cx: &mut Context<'_>,
     ) -> Result<bool, SyncError> {
-        if self.parted.contains(log) || self.refused.contains(log) {
+        if self.parted.contains(log) || self.refusals.contains(log, cx.now) {
             return Ok(true);
         }
         if cx.replica.held(log)?.is_none_or(|held| held.length < told.length) {
@@ -355,10 +359,9 @@ impl Exchange {
         link: u64,
         cx: &mut Context<'_>,
     ) -> Result<Option<Told>, SyncError> {
-        let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        let (festival, salt) = (common.festival, common.salt);
-        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-        let log = named(sketch, Stand::long(key));
+        let Some(common) = self.commons.get_mut(&place) else { return Ok(None) };
+        let festival = common.festival;
+        let log = named(common.sketch(cx)?, Stand::long(key));
         if let Some(log) = &log {
             if self.has_come(log, told, cx)? {
                 return Ok(None);

@@ -1,6 +1,7 @@
 //! One exchange with one peer, as a state machine without sockets, clocks or threads.
 
 mod budget;
+mod common;
 mod compare;
 mod done;
 mod early;
@@ -10,12 +11,14 @@ mod greeting;
 mod incoming;
 mod live;
 mod outgoing;
+mod refusals;
 mod report;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod wishes;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use p2panda_core::{ChannelBinding, LinkEnd, LinkProof, Replica, UserId};
@@ -28,11 +31,14 @@ use self::{
 };
 use crate::{
     error::{PeerFault, SyncError},
+    peers::PeerId,
     sketches::Sketches,
-    wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
+    wire::{Busy, Hello, Message, VERSION},
 };
 
+pub(crate) use budget::Budget;
 pub(crate) use early::EarlyBytes;
+use report::Report;
 pub use report::{Stats, SyncEvent};
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
@@ -40,9 +46,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest that a peer can ask us to wait, in seconds.
 const MAX_WAIT: u64 = 3600;
-
-/// Events that wait; beyond, `Received` is dropped: the totals have it.
-const MAX_EVENTS: usize = 1024;
 
 /// Who begins, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +99,12 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Session {
     role: Role,
+    peer: Option<PeerId>,
     phase: Phase,
     report: Report,
     fresh: Fresh,
     /// Who the peer is, once it has proved that.
-    peer: Option<UserId>,
+    user: Option<UserId>,
     /// Where the randomness of decoders comes from.
     seed: u64,
     /// When the peer was last seen to send, or to take, something.
@@ -114,6 +118,7 @@ pub struct Session {
 /// What a session works on, besides itself.
 struct Context<'a> {
     now: Duration,
+    peer: Option<PeerId>,
     replica: &'a mut Replica,
     sketches: &'a mut Sketches,
     report: &'a mut Report,
@@ -157,15 +162,24 @@ impl Session {
         };
         Self {
             role,
+            peer: None,
             phase,
             report: Report::default(),
             fresh: Fresh::new(rng),
-            peer: None,
+            user: None,
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
             rung: false,
         }
+    }
+
+    /// Says who the peer is, as far as the link tells: what is remembered of it then counts, and goes
+    /// on counting in later sessions. Without it a peer is a stranger each time.
+    #[must_use]
+    pub const fn with(mut self, peer: Option<PeerId>) -> Self {
+        self.peer = peer;
+        self
     }
 
     /// Binds the session to the encrypted link that carries it, and nothing but it. Then the users
@@ -286,7 +300,7 @@ impl Session {
         };
         self.progress = now;
         let mut report = std::mem::take(&mut self.report);
-        let mut cx = Context { now, replica, sketches, report: &mut report };
+        let mut cx = Context { now, peer: self.peer, replica, sketches, report: &mut report };
         let result = self.take(message, &mut cx);
         self.report = report;
         result
@@ -299,7 +313,10 @@ impl Session {
                 self.phase = Phase::Offered(Box::new(offer), Some(hello));
                 Ok(())
             }
-            (Phase::Listening, Message::Hello(hello)) => self.open(&hello, cx),
+            (Phase::Listening, Message::Hello(hello)) => {
+                let opened = self.open(&hello, cx);
+                self.or_tell_busy(opened)
+            }
             (Phase::Listening, Message::OtherVersion(theirs)) => Err(SyncError::Version { theirs }),
             (Phase::Waiting, Message::OtherGreet(theirs)) => {
                 // The opener learns our version, whatever it speaks.
@@ -311,8 +328,9 @@ impl Session {
                 cx.report.answered();
                 let agreed = offer.agree(&open, cx)?;
                 met(&agreed, cx);
-                self.phase = Phase::Exchange(Box::new(Exchange::accepting(agreed, self.seed, cx)?));
-                Ok(())
+                let accepted = Exchange::accepting(agreed, self.seed, cx)
+                    .map(|exchange| self.phase = Phase::Exchange(Box::new(exchange)));
+                self.or_tell_busy(accepted)
             }
             (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
                 let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
@@ -323,18 +341,27 @@ impl Session {
                 self.meet(&proof, cx)
             }
             (Phase::Exchange(mut exchange), message) => match exchange.handle(message, cx) {
-                Err(SyncError::Busy { retry_after }) => {
-                    let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
-                    self.phase = Phase::Farewell(Some(busy), SyncError::Busy { retry_after });
-                    Ok(())
-                }
+                Err(error @ SyncError::Busy { .. }) => self.or_tell_busy(Err(error)),
                 result => {
                     self.phase = Phase::Exchange(exchange);
                     result
                 }
             },
+            // It was sent before the peer knew that nothing is in common.
+            (phase @ Phase::Farewell(..), Message::Refuse(_)) => {
+                self.phase = phase;
+                Ok(())
+            }
             (_, message) => Err(PeerFault::Unexpected(message.name()).into()),
         }
+    }
+
+    /// A peer that has cost enough is told so before the session ends.
+    fn or_tell_busy(&mut self, result: Result<(), SyncError>) -> Result<(), SyncError> {
+        let Err(SyncError::Busy { retry_after }) = result else { return result };
+        let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
+        self.phase = Phase::Farewell(Some(busy), SyncError::Busy { retry_after });
+        Ok(())
     }
 
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
@@ -352,12 +379,12 @@ impl Session {
 
     /// Takes the peer's proof of who it is.
     fn meet(&mut self, proof: &LinkProof, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        let Some(link) = self.fresh.binding.filter(|_| self.peer.is_none()) else {
+        let Some(link) = self.fresh.binding.filter(|_| self.user.is_none()) else {
             return Err(PeerFault::Unexpected("PROOF").into());
         };
         let end = if self.role == Role::Accept { LinkEnd::Opener } else { LinkEnd::Acceptor };
         let user = proof.verify(&link, end).ok_or(PeerFault::User)?;
-        self.peer = Some(user);
+        self.user = Some(user);
         cx.report.event(SyncEvent::Peer { user });
         Ok(())
     }
@@ -373,13 +400,13 @@ impl Session {
                 self.phase = Phase::Listening;
                 Ok(Some(Message::Greet(greet(self.fresh))))
             }
-            Phase::Offered(_, hello) => {
-                let hello = hello.take().map(Message::Hello);
-                if hello.is_some() {
+            Phase::Offered(offer, hello) => match hello.take() {
+                Some(hello) => {
                     self.report.turn();
+                    Ok(Some(Message::Hello(hello)))
                 }
-                Ok(hello)
-            }
+                None => Ok(offer.refusals.pop_front()),
+            },
             Phase::Farewell(message, _) => match message.take() {
                 Some(message) => Ok(Some(message)),
                 None => match std::mem::replace(&mut self.phase, Phase::Over) {
@@ -388,8 +415,8 @@ impl Session {
                 },
             },
             Phase::Exchange(exchange) => {
-                let report = &mut self.report;
-                exchange.next_message(&mut Context { now, replica, sketches, report })
+                let (peer, report) = (self.peer, &mut self.report);
+                exchange.next_message(&mut Context { now, peer, replica, sketches, report })
             }
             Phase::Listening | Phase::Waiting | Phase::Over => Ok(None),
         }
@@ -435,51 +462,4 @@ impl Session {
 fn met(agreed: &Agreed, cx: &mut Context<'_>) {
     let festivals = agreed.commons.iter().map(|common| common.festival).collect();
     cx.report.event(SyncEvent::Met { festivals });
-}
-
-/// Totals, and the events that nobody has fetched yet.
-#[derive(Debug, Default)]
-struct Report {
-    stats: Stats,
-    events: VecDeque<SyncEvent>,
-    /// Whether the peer has to answer something before this side can go on.
-    asked: bool,
-}
-
-impl Report {
-    fn event(&mut self, event: SyncEvent) {
-        debug!(?event);
-        if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
-            self.events.push_back(event);
-        }
-    }
-
-    fn sent(&mut self, message: &Message, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_sent += bytes;
-        if message.is_metadata() {
-            self.stats.metadata_sent += bytes;
-        }
-    }
-
-    fn received(&mut self, message: Option<&Message>, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_received += bytes;
-        if message.is_none_or(Message::is_metadata) {
-            self.stats.metadata_received += bytes;
-        }
-    }
-
-    /// Something was sent, or will be, that the peer has to answer.
-    const fn turn(&mut self) {
-        self.asked = true;
-    }
-
-    /// The peer's answer came.
-    const fn answered(&mut self) {
-        if self.asked {
-            self.stats.round_trips += 1;
-            self.asked = false;
-        }
-    }
 }

@@ -12,8 +12,6 @@ use crate::{
 impl Exchange {
     pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         let Some(place) = self.wishes.next_place() else { return Ok(None) };
-        let Some(common) = self.commons.get(&place) else { return Ok(None) };
-        let (festival, salt) = (common.festival, common.salt);
         let mut wants = Wants::default();
         while wants.0.len() < Wants::MAX
             && self.wishes.has_room()
@@ -21,7 +19,8 @@ impl Exchange {
         {
             // Others may have sent it in the meantime.
             if wish.log.is_none() {
-                wish.log = named(cx.sketches.sketch(cx.replica, festival, salt)?, key);
+                let Some(common) = self.commons.get_mut(&place) else { break };
+                wish.log = named(common.sketch(cx)?, key);
             }
             if is_served(&wish, cx.replica)? {
                 continue;
@@ -52,8 +51,8 @@ impl Exchange {
         }
         self.flush(cx)?;
         for (place, key) in unnamed {
-            let Some(common) = self.commons.get(&place) else { continue };
-            let log = named(cx.sketches.sketch(cx.replica, common.festival, common.salt)?, key);
+            let Some(common) = self.commons.get_mut(&place) else { continue };
+            let log = named(common.sketch(cx)?, key);
             log.into_iter().for_each(|log| self.wishes.name(place, key, log));
         }
         Ok(())
@@ -106,8 +105,12 @@ impl Exchange {
         for change in changes {
             let log = change.log;
             let Some(place) = self.places.get(&change.festival).copied() else { continue };
+            if !self.covers_change(&change, cx)? {
+                continue;
+            }
             self.disturbed |= !self.received.contains(&log);
-            if !self.is_live() || self.parted.contains(&log) || self.refused.contains(&log) {
+            if !self.is_live() || self.parted.contains(&log) || self.refusals.contains(&log, cx.now)
+            {
                 continue;
             }
             let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;

@@ -81,6 +81,11 @@ impl Cells {
         self.change(item.key, -item.value);
     }
 
+    /// Takes logs out, by key and value.
+    pub fn leave_out(&mut self, logs: impl IntoIterator<Item = (Fp, Fp)>) {
+        logs.into_iter().for_each(|(key, value)| self.change(key, -value));
+    }
+
     /// Changes the value at a key.
     pub(crate) fn change(&mut self, key: Fp, by: Fp) {
         let product = key * by;

@@ -38,7 +38,7 @@ mod poly;
 mod sums;
 mod syn;
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use p2panda_core::LogId;
 
@@ -219,15 +219,36 @@ impl Sketch {
         self.sums.estimator()
     }
 
+    /// The values of those keys that are there: what is left out of a sketch is taken out of it with
+    /// [`Syndromes::leave_out`] and [`Cells::leave_out`].
+    pub fn values<K: IntoIterator<Item = Fp>>(
+        &self,
+        keys: K,
+    ) -> impl Iterator<Item = (Fp, Fp)> + use<'_, K> {
+        keys.into_iter().filter_map(|key| Some((key, self.logs.get(&key)?.1)))
+    }
+
     /// What differs from a peer, by its syndromes; `None` where that is more than they tell.
     pub fn compare_syndromes(
         &mut self,
         theirs: &Syndromes,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<Vec<Difference>> {
-        let ours = self.syndromes(theirs.sums().len());
+        self.compare_syndromes_without(&BTreeSet::new(), theirs, random)
+    }
+
+    /// The same as if some keys were not here.
+    pub fn compare_syndromes_without(
+        &mut self,
+        left_out: &BTreeSet<Fp>,
+        theirs: &Syndromes,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Option<Vec<Difference>> {
+        let mut ours = self.syndromes(theirs.sums().len());
+        ours.leave_out(self.values(left_out.iter().copied()));
         let pairs = ours.less(theirs).decode(random)?;
-        pairs.into_iter().map(|(key, difference)| self.difference(key, difference)).collect()
+        let found = pairs.into_iter().map(|(key, change)| self.difference(key, change, left_out));
+        found.collect()
     }
 
     /// What differs from a peer, by its cells.
@@ -235,17 +256,32 @@ impl Sketch {
     /// # Errors
     /// [`PeelError`].
     pub fn compare_cells(&mut self, theirs: &Cells) -> Result<Vec<Difference>, PeelError> {
-        let ours = self.cells(theirs.cells().len());
+        self.compare_cells_without(&BTreeSet::new(), theirs)
+    }
+
+    /// The same as if some keys were not here.
+    ///
+    /// # Errors
+    /// [`PeelError`].
+    pub fn compare_cells_without(
+        &mut self,
+        left_out: &BTreeSet<Fp>,
+        theirs: &Cells,
+    ) -> Result<Vec<Difference>, PeelError> {
+        let mut ours = self.cells(theirs.cells().len());
+        ours.leave_out(self.values(left_out.iter().copied()));
         let difference = ours.less(theirs);
-        let pairs = difference.decode(|key, value| self.difference(key, value).is_some())?;
-        let found = pairs.into_iter().map(|(key, difference)| self.difference(key, difference));
+        let pairs =
+            difference.decode(|key, change| self.difference(key, change, left_out).is_some())?;
+        let found = pairs.into_iter().map(|(key, change)| self.difference(key, change, left_out));
         found.collect::<Option<_>>().ok_or(PeelError::Contradiction)
     }
 
     /// What a difference of values at a key means, if it can be one.
-    fn difference(&self, key: Fp, difference: Fp) -> Option<Difference> {
+    fn difference(&self, key: Fp, difference: Fp, left_out: &BTreeSet<Fp>) -> Option<Difference> {
         let ours = self.logs.get(&key);
-        let theirs = ours.map_or(Fp::ZERO, |(_, value)| *value) - difference;
+        let compared = ours.filter(|_| !left_out.contains(&key));
+        let theirs = compared.map_or(Fp::ZERO, |(_, value)| *value) - difference;
         let hint = match theirs {
             Fp::ZERO => None,
             value => Some(self.sums.keys.read(key, value)?),

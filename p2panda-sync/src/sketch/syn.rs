@@ -59,6 +59,11 @@ impl Syndromes {
         self.change(item.key, -item.value);
     }
 
+    /// Takes logs out, by key and value.
+    pub fn leave_out(&mut self, logs: impl IntoIterator<Item = (Fp, Fp)>) {
+        logs.into_iter().for_each(|(key, value)| self.change(key, -value));
+    }
+
     /// Changes the value at a key.
     pub(crate) fn change(&mut self, key: Fp, by: Fp) {
         change(&mut self.0, key, by);

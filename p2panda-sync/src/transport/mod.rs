@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod clock;
+mod known;
 #[cfg(feature = "lan")]
 mod lan;
 mod memory;
@@ -20,8 +21,11 @@ use bytes::Bytes;
 use futures::{Sink, Stream};
 use p2panda_core::ChannelBinding;
 
+use crate::peers::PeerId;
+
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
+pub use known::KnownAs;
 #[cfg(feature = "lan")]
 pub use lan::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use memory::{MemoryTransport, memory};
@@ -42,6 +46,16 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 ///
 /// Whatever encrypts says by its [`binding`](Self::binding) which link it is; else users prove to
 /// nobody who they are.
+///
+/// ```
+/// use p2panda_sync::{KnownAs, PeerId, Transport, memory};
+///
+/// let (here, there) = memory(4);
+/// assert_eq!(here.peer_id(), None, "nothing tells who is at the other end");
+/// // An application that knows says so.
+/// let ada = PeerId::new(b"ada's tablet");
+/// assert_eq!(KnownAs::new(ada, there).peer_id(), Some(ada));
+/// ```
 pub trait Transport:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
 {
@@ -50,10 +64,19 @@ pub trait Transport:
     fn binding(&self) -> Option<ChannelBinding> {
         None
     }
+
+    /// Who is at the other end, if the link tells.
+    fn peer_id(&self) -> Option<PeerId> {
+        None
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
     fn binding(&self) -> Option<ChannelBinding> {
         (**self).binding()
+    }
+
+    fn peer_id(&self) -> Option<PeerId> {
+        (**self).peer_id()
     }
 }

@@ -58,6 +58,7 @@ const BUSY: u8 = 15;
 const IHAVE: u8 = 16;
 const GRAFT: u8 = 17;
 const PRUNE: u8 = 18;
+const SUBS: u8 = 19;
 const PROOF: u8 = 24;
 
 /// Structs with named fields here, arrays on the wire.
@@ -181,11 +182,19 @@ messages! {
     }
 
     /// Logs that the sender will neither take nor give, for so many seconds or as long as it is the
-    /// same session.
+    /// same session. With 0 there is nothing to give now, and what was refused before is not any more.
+    /// It is not answered, so no `DONE` counts it.
     Refuse {
         place: u64,
         keys: ByteBuf,
         seconds: Option<u64>,
+    }
+
+    /// What the sender keeps of a festival: these documents, ascending over all of its `SUBS`, or all.
+    Subs {
+        place: u64,
+        documents: Option<ByteBuf>,
+        last: bool,
     }
 
     /// Heads of logs that the sender has and does not push.
@@ -280,6 +289,7 @@ pub(crate) enum Message {
     Runs(Runs),
     Fork(Box<Fork>),
     Refuse(Refuse),
+    Subs(Subs),
     Busy(Busy),
     Ihave(Ihave),
     /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
@@ -311,6 +321,7 @@ impl Message {
             Self::Runs(body) => (RUNS, codec::encode(body)),
             Self::Fork(body) => (FORK, codec::encode(&**body)),
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
+            Self::Subs(body) => (SUBS, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
             Self::Ihave(body) => (IHAVE, codec::encode(body)),
             Self::Graft(body) => (GRAFT, codec::encode(body)),
@@ -335,6 +346,7 @@ impl Message {
             Self::Runs(_) => "RUNS",
             Self::Fork(_) => "FORK",
             Self::Refuse(_) => "REFUSE",
+            Self::Subs(_) => "SUBS",
             Self::Busy(_) => "BUSY",
             Self::Ihave(_) => "IHAVE",
             Self::Graft(_) => "GRAFT",
@@ -354,6 +366,7 @@ impl Message {
                 | Self::Open(_)
                 | Self::Proof(_)
                 | Self::Done(_)
+                | Self::Refuse(_)
                 | Self::Busy(_)
         )
     }
@@ -372,7 +385,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = matches!(kind, HELLO..=PRUNE | PROOF) && kind != PUSH;
+        let control = matches!(kind, HELLO..=SUBS | PROOF) && kind != PUSH;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -412,6 +425,7 @@ impl Message {
             RUNS => Self::Runs(read(body, "RUNS")?),
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
+            SUBS => Self::Subs(read(body, "SUBS")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
             IHAVE => Self::Ihave(read(body, "IHAVE")?),
             GRAFT => Self::Graft(read(body, "GRAFT")?),

@@ -2,6 +2,7 @@
 //! exchange frames through a wire that a test may listen to, bend or cut.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod met;
 pub mod time;
 
 use std::{
@@ -35,6 +36,7 @@ pub const BUSY: u8 = 15;
 pub const IHAVE: u8 = 16;
 pub const GRAFT: u8 = 17;
 pub const PRUNE: u8 = 18;
+pub const SUBS: u8 = 19;
 pub const PROOF: u8 = 24;
 
 /// A frame of a type with a body.
@@ -101,6 +103,19 @@ impl Author {
             self.store(replica, segment);
         }
         replica.flush().unwrap();
+    }
+
+    /// The same user's log of another incarnation.
+    pub fn with_incarnation(&self, number: u64) -> Self {
+        let incarnation = Incarnation::from_bytes(number.to_be_bytes());
+        let log = LogId { document: self.log.document, incarnation };
+        Self { log, tip: Tip::start(&log), ..self.clone() }
+    }
+
+    /// Goes on behind what a replica holds.
+    pub fn go_on(&mut self, replica: &mut Replica, entries: usize) {
+        self.tip = replica.held(&self.log).unwrap().unwrap();
+        self.fill(replica, entries, 10);
     }
 
     /// How many entries there are.

@@ -20,6 +20,8 @@ pub(super) fn run(app: &mut App, command: &FestivalCommand) -> Result<()> {
         FestivalCommand::Join { ticket, name } => join(app, ticket, name.as_deref()),
         FestivalCommand::List => list(app),
         FestivalCommand::Ticket => ticket(app),
+        FestivalCommand::Follow(args) => super::follow::follow(app, args),
+        FestivalCommand::Link(args) => super::follow::link(app, args),
         FestivalCommand::Leave => leave(app),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod event;
 mod explain;
 mod festival;
 pub(crate) mod fingerprint;
+mod follow;
 mod fork;
 pub(crate) mod import;
 mod request;

@@ -34,12 +34,20 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
     with_node(app, async |node, _, out| {
         let key = home.link_key()?;
         let bar = out.progress("receiving");
+        let before = node.with(|replica| replica.festivals())?.len();
         let done = match &args.address {
             Some(address) => sync_with(&node, address, &key, &bar).await.map(Answer::One),
             None => sync_all(&node, &key, &bar, out).await,
         };
         bar.finish_and_clear();
         let answer = done?;
+        let more = node.with(|replica| replica.festivals())?.len().saturating_sub(before);
+        if more > 0 {
+            out.note(format_args!(
+                "you take part in {} more that these name; sync again for what is in them",
+                count(more, "festival")
+            ));
+        }
         let forked = |stats: &Stats| stats.logs_cut + stats.logs_parted;
         let parted = answer.all().map(|(_, stats)| forked(stats)).sum::<u64>();
         if parted > 0 {

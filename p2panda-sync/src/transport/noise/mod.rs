@@ -27,7 +27,7 @@ use self::{
     sealing::{SealError, Sealing},
 };
 use super::Transport;
-use crate::{Clock, Fault};
+use crate::{Clock, Fault, PeerId};
 
 pub(super) use self::handshake::Handshake;
 pub use self::key::LinkKey;
@@ -208,6 +208,10 @@ pub(super) async fn within<V>(
 impl<T: Transport> Transport for NoiseTransport<T> {
     fn binding(&self) -> Option<ChannelBinding> {
         Some(self.binding)
+    }
+
+    fn peer_id(&self) -> Option<PeerId> {
+        Some(PeerId::new(self.peer.as_bytes()))
     }
 }
 
