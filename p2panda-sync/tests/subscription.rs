@@ -53,7 +53,7 @@ fn of(replica: &Replica, documents: impl IntoIterator<Item = u64>) -> Vec<(LogId
 fn three() -> (Replica, Replica, Replica) {
     let mut whole = replica(1, &[&festival(1)]);
     for number in 0..20 {
-        author(number).fill(&mut whole, 1 + number as usize % 3, 10);
+        author(number).fill(&mut whole, 1 + usize::try_from(number % 3).unwrap(), 10);
     }
     (whole, keeps(2, 0..10), keeps(3, 5..15))
 }
