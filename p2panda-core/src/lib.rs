@@ -65,6 +65,6 @@ pub use log::{
     Segment, SegmentError, Tip, VerifiedFork, VerifiedSegment, block_end,
 };
 pub use replica::{
-    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, MAX_KEPT_FORKS,
-    OpenError, RemoveError, Replica, Stopped,
+    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, MAX_KEPT_FORKS, MAX_NOTE,
+    MAX_NOTE_KEY, NoteError, OpenError, RemoveError, Replica, Stopped,
 };

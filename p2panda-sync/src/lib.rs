@@ -78,6 +78,7 @@
 
 mod driver;
 mod error;
+mod health;
 mod node;
 mod session;
 #[cfg(feature = "sim")]
@@ -88,6 +89,7 @@ mod transport;
 mod wire;
 
 pub use error::{Advice, Fault, PeerFault, SyncError};
+pub use health::{DocumentHealth, Health, Holder, MAX_HEALTH_PEERS, PeerHealth};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
@@ -101,7 +103,7 @@ pub use transport::{Announcement, LanPeer, LanSearch, MAX_LAN_PEERS};
 pub use transport::{ByteStream, NoiseTcp};
 #[cfg(feature = "noise")]
 pub use transport::{HANDSHAKE_PATIENCE, LinkError, LinkKey, NoiseTransport};
-pub use transport::{MemoryTransport, Transport, memory};
+pub use transport::{MemoryTransport, PeerId, Transport, memory};
 #[cfg(feature = "websocket")]
 pub use transport::{NoiseWebSocket, WebSocket};
 pub use wire::MAX_FRAME;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, channel::mpsc, future::BoxFuture};
-use p2panda_core::Replica;
+use p2panda_core::{Replica, schema::Instant};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -27,6 +27,12 @@ pub trait Clock: Send + Sync {
 
     /// A future that is ready after so long.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// What the wall clock shows, for people to read: nothing depends on it. `None` where there is
+    /// none, and then nothing is dated.
+    fn wall(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
@@ -62,6 +68,7 @@ struct Shared {
     rng: Mutex<Box<dyn CryptoRng + Send>>,
     clock: Box<dyn Clock>,
     watchers: Mutex<Vec<mpsc::Sender<()>>>,
+    health_watchers: Mutex<Vec<mpsc::Sender<()>>>,
 }
 
 /// A replica, with what its sessions share.
@@ -83,6 +90,7 @@ impl Node {
             rng: Mutex::new(Box::new(rng)),
             clock: Box::new(clock),
             watchers: Mutex::default(),
+            health_watchers: Mutex::default(),
         }))
     }
 
@@ -113,9 +121,14 @@ impl Node {
     /// replica, by cursor: however slow the reader, at most one wake-up waits for it.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        let (sender, receiver) = mpsc::channel(0);
-        self.0.watchers.lock().expect(POISONED).push(sender);
-        Changes(receiver)
+        Changes::of(&self.0.watchers)
+    }
+
+    /// A wake-up whenever what [`health`](Self::health) says may have changed: logs have grown, or
+    /// a peer has said what it holds. At most one waits for a slow reader.
+    #[must_use]
+    pub fn health_changes(&self) -> Changes {
+        Changes::of(&self.0.health_watchers)
     }
 
     /// Exchanges everything with the peer that was connected to, once.
@@ -177,18 +190,32 @@ impl Node {
         self.0.clock.now()
     }
 
+    pub(crate) fn wall(&self) -> Option<Instant> {
+        self.0.clock.wall()
+    }
+
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.0.clock.sleep(duration)
     }
 
     /// Wakes live links and watchers; forgets those that are gone.
     pub(crate) fn wake(&self) {
-        let mut watchers = self.0.watchers.lock().expect(POISONED);
-        // A full channel holds a wake-up already.
-        watchers.retain_mut(|watcher| {
-            watcher.try_send(()).map_or_else(|error| error.is_full(), |()| true)
-        });
+        wake(&self.0.watchers);
+        self.wake_health();
     }
+
+    /// Wakes those who watch the health.
+    pub(crate) fn wake_health(&self) {
+        wake(&self.0.health_watchers);
+    }
+}
+
+fn wake(watchers: &Mutex<Vec<mpsc::Sender<()>>>) {
+    // A full channel holds a wake-up already.
+    watchers
+        .lock()
+        .expect(POISONED)
+        .retain_mut(|watcher| watcher.try_send(()).map_or_else(|error| error.is_full(), |()| true));
 }
 
 const POISONED: &str = "no thread has panicked while it held the node's lock";
@@ -199,9 +226,17 @@ impl fmt::Debug for Node {
     }
 }
 
-/// Wake-ups of [`Node::changes`].
+/// Wake-ups of [`Node::changes`] and [`Node::health_changes`].
 #[derive(Debug)]
 pub struct Changes(mpsc::Receiver<()>);
+
+impl Changes {
+    fn of(watchers: &Mutex<Vec<mpsc::Sender<()>>>) -> Self {
+        let (sender, receiver) = mpsc::channel(0);
+        watchers.lock().expect(POISONED).push(sender);
+        Self(receiver)
+    }
+}
 
 impl Stream for Changes {
     type Item = ();

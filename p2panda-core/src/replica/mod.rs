@@ -8,6 +8,7 @@ mod export;
 mod forks;
 mod logs;
 mod materialise;
+mod notes;
 mod open;
 mod rebuild;
 mod reissue;
@@ -25,6 +26,7 @@ pub use accept::{AcceptError, Accepted};
 use aside::Aside;
 pub use edit::{Edit, EditError};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use notes::{MAX_NOTE, MAX_NOTE_KEY, NoteError};
 pub use open::OpenError;
 pub use removal::RemoveError;
 
@@ -73,6 +75,8 @@ pub struct Replica {
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
     dirty: bool,
+    /// Whether notes were written since the last flush: they wait for one, and ask for none.
+    noted: bool,
     recent: VecDeque<(FestivalId, LogId)>,
     recent_end: u64,
 }
@@ -187,6 +191,7 @@ impl Replica {
         }
         self.store.flush()?;
         self.dirty = false;
+        self.noted = false;
         for (log, (festival, _)) in std::mem::take(&mut self.unflushed) {
             self.recent.push_back((festival, log));
             self.recent_end += 1;

@@ -82,6 +82,7 @@ impl Replica {
             aside: Aside::default(),
             unflushed: BTreeMap::new(),
             dirty: false,
+            noted: false,
             recent: VecDeque::new(),
             recent_end: 0,
         };
@@ -97,6 +98,7 @@ impl Replica {
     /// # Errors
     /// [`StoreError`] where the store could not be flushed.
     pub fn close(mut self, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+        self.dirty |= self.noted;
         let token = match self.unused_token {
             // Nothing was written, so the name in the store still names exactly this state.
             Some(token) => token,

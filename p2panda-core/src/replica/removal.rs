@@ -99,6 +99,7 @@ impl Replica {
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
+        self.remove_all(Table::Notes, festival.as_bytes())?;
         let mut batch = Batch::new();
         batch.delete(Table::Festivals, *festival.as_bytes());
         self.store.commit(batch)?;

@@ -1,10 +1,10 @@
 //! The keys of rows, indexes and the feed: bounded, and no two things have one key.
 
 use crate::{
-    id::{DocumentId, EntityId, FestivalId},
+    id::{DocumentId, EntityId, FestivalId, UserId},
     log::DocumentDescriptor,
     replica::damaged,
-    store::{StoreError, Table},
+    store::{Store, StoreError, Table, prefix_end},
 };
 
 /// What ends a local id in a key: no local id has it.
@@ -123,6 +123,21 @@ pub(super) fn index_key(index: IndexOf, festival: FestivalId, parts: &[&[u8]]) -
 pub(crate) fn author_key(descriptor: &DocumentDescriptor) -> Vec<u8> {
     let DocumentDescriptor { festival, user, .. } = descriptor;
     index_key(IndexOf::Author, *festival, &[user.as_bytes(), descriptor.id().as_bytes()])
+}
+
+/// The documents of a user in a festival, by id.
+pub(crate) fn documents_of(
+    store: &dyn Store,
+    festival: FestivalId,
+    user: &UserId,
+) -> Result<Vec<DocumentId>, StoreError> {
+    let prefix = index_key(IndexOf::Author, festival, &[user.as_bytes()]);
+    let entries = store.range(Table::Index, &prefix, prefix_end(&prefix).as_deref(), usize::MAX)?;
+    let document = |key: &[u8]| {
+        let id = key.last_chunk::<32>().ok_or_else(|| damaged("a key by author is cut off"))?;
+        Ok(DocumentId::from_bytes(*id))
+    };
+    entries.iter().map(|(key, _)| document(key)).collect()
 }
 
 /// Every prefix of keys under which something of a festival's view is stored.

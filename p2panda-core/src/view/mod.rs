@@ -59,7 +59,7 @@ use std::collections::BTreeMap;
 
 pub use facts::{Arrivals, Fact, Position, ResourceFacts};
 pub(crate) use keys::is_arrival_key;
-pub(crate) use keys::{author_key, stored_at};
+pub(crate) use keys::{author_key, documents_of, stored_at};
 pub use merge::Provenance;
 pub(crate) use merge::{Merged, amendments_of};
 pub(crate) use pages::{Pages, stored_locals};

@@ -16,6 +16,7 @@ use super::{
     compare::{Common, Telling},
     greeting::{Agreed, Nonces, Start},
     report::SyncEvent,
+    standing::Standing,
     wishes::Wishes,
 };
 use crate::{
@@ -90,6 +91,7 @@ pub(super) struct Exchange {
     differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
+    pub(super) standing: Standing,
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
@@ -184,6 +186,7 @@ impl Exchange {
             rechecks: 0,
             differed: true,
             unflushed: (0, 0),
+            standing: Standing::new(),
             caught_up: false,
             was_settled: false,
         };

@@ -8,12 +8,16 @@ mod greeting;
 mod incoming;
 mod outgoing;
 mod report;
+mod standing;
 mod wishes;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use p2panda_core::Replica;
+use p2panda_core::{FestivalId, Replica};
 use rand_core::CryptoRng;
 use tracing::debug;
 
@@ -28,6 +32,7 @@ use crate::{
 };
 
 pub use report::{Stats, SyncEvent};
+pub(crate) use standing::Acknowledged;
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -387,6 +392,8 @@ fn met(agreed: &Agreed, cx: &mut Context<'_>) {
 struct Report {
     stats: Stats,
     events: VecDeque<SyncEvent>,
+    /// Entries that the peer brought, by festival, since it was asked last what the peer holds.
+    news: BTreeMap<FestivalId, u64>,
     /// Whether the peer has to answer something before this side can go on.
     asked: bool,
 }
@@ -394,6 +401,9 @@ struct Report {
 impl Report {
     fn event(&mut self, event: SyncEvent) {
         debug!(?event);
+        if let SyncEvent::Received { festival, entries, .. } = &event {
+            *self.news.entry(*festival).or_default() += entries;
+        }
         if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
             self.events.push_back(event);
         }

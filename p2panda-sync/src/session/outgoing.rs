@@ -62,6 +62,7 @@ impl Exchange {
             let owner = if from == 0 { self.owner(&log, cx)? } else { None };
             let end = segment.end().length;
             self.theirs.insert(log, end);
+            self.standing.moved(log);
             if matches!(segment.seal(), Seal::Fork(_)) {
                 self.proved.insert(log, end);
             }
@@ -82,6 +83,7 @@ impl Exchange {
         self.cursor = newest;
         let Some(changes) = changes else {
             self.disturbed = true;
+            self.standing.lose(self.is_live());
             return if self.is_live() { self.compare_again(cx) } else { Ok(()) };
         };
         for change in changes {
@@ -90,15 +92,13 @@ impl Exchange {
                 continue;
             }
             self.disturbed |= !self.received.contains(&log);
+            // What the peer holds is what was compared, whatever was written here since.
+            let theirs = *self.theirs.entry(log).or_insert(change.before);
             if !self.is_live() || self.parted.contains(&log) || self.refused.contains(&log) {
                 continue;
             }
             let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;
-            let Some(entry) = entry else {
-                self.theirs.entry(log).or_insert(change.before);
-                continue;
-            };
-            let theirs = *self.theirs.entry(log).or_insert(change.before);
+            let Some(entry) = entry else { continue };
             if entry.tip.length > theirs {
                 self.push.insert(log);
             } else if entry.cut && self.proved.get(&log) != Some(&entry.tip.length) {

@@ -4,6 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::{PeerId, Transport};
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _, channel::mpsc};
 
@@ -12,6 +13,22 @@ use futures::{Sink, SinkExt as _, Stream, StreamExt as _, channel::mpsc};
 pub struct MemoryTransport {
     sender: mpsc::Sender<Bytes>,
     receiver: mpsc::Receiver<Bytes>,
+    peer: Option<PeerId>,
+}
+
+impl MemoryTransport {
+    /// Says who is at the other end, which nothing proves here.
+    #[must_use]
+    pub const fn with_peer(mut self, peer: PeerId) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn peer_id(&self) -> Option<PeerId> {
+        self.peer
+    }
 }
 
 /// Two ends of a connection that holds at most `frames` frames, and at least one, each way.
@@ -20,8 +37,8 @@ pub fn memory(frames: usize) -> (MemoryTransport, MemoryTransport) {
     // A channel has one slot for each sender besides its buffer.
     let (left, from_left) = mpsc::channel(frames.saturating_sub(1));
     let (right, from_right) = mpsc::channel(frames.saturating_sub(1));
-    let here = MemoryTransport { sender: left, receiver: from_right };
-    (here, MemoryTransport { sender: right, receiver: from_left })
+    let here = MemoryTransport { sender: left, receiver: from_right, peer: None };
+    (here, MemoryTransport { sender: right, receiver: from_left, peer: None })
 }
 
 impl Stream for MemoryTransport {

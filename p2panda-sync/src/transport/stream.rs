@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::codec::{Decoder, Encoder, Framed};
 
 use super::{
-    LinkError, LinkKey, NoiseTransport, TokioClock,
+    LinkError, LinkKey, NoiseTransport, TokioClock, Transport,
     noise::{Handshake, MAX_HANDSHAKE, MAX_MESSAGE, within},
 };
 use crate::Clock;
@@ -136,6 +136,8 @@ impl Encoder<Bytes> for Lengths {
         Ok(())
     }
 }
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for ByteStream<S> {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for ByteStream<S> {
     type Item = io::Result<Bytes>;

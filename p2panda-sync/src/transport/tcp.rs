@@ -10,6 +10,7 @@ use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
+use super::Transport;
 use crate::MAX_FRAME;
 
 /// Frames over TCP, each behind its length in four bytes: neither encrypted nor authenticated.
@@ -41,6 +42,8 @@ impl TcpTransport {
         Ok(Self(Framed::new(stream, codec)))
     }
 }
+
+impl Transport for TcpTransport {}
 
 impl Stream for TcpTransport {
     type Item = io::Result<Bytes>;

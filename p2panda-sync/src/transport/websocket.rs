@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    LinkError, LinkKey, NoiseTransport, TokioClock,
+    LinkError, LinkKey, NoiseTransport, TokioClock, Transport,
     noise::{Handshake, MAX_MESSAGE, within},
 };
 
@@ -103,6 +103,8 @@ fn config() -> WebSocketConfig {
 /// The binary messages of a WebSocket. It is made with a link only.
 #[derive(Debug)]
 pub struct WebSocket(WebSocketStream<TcpStream>);
+
+impl Transport for WebSocket {}
 
 impl Stream for WebSocket {
     type Item = io::Result<Bytes>;

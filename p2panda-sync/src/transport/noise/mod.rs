@@ -26,7 +26,7 @@ use self::{
     handshake::Established,
     sealing::{SealError, Sealing},
 };
-use super::Transport;
+use super::{PeerId, Transport};
 use crate::{Clock, Fault};
 
 pub(super) use self::handshake::Handshake;
@@ -191,6 +191,12 @@ impl<T: Transport> NoiseTransport<T> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Transport> Transport for NoiseTransport<T> {
+    fn peer_id(&self) -> Option<PeerId> {
+        Some(self.peer.into())
     }
 }
 

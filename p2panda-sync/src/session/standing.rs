@@ -1,0 +1,87 @@
+//! What a peer is known to hold: by comparison, and by what it acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use p2panda_core::{FestivalId, LogId};
+
+use super::{Phase, Session, exchange::Exchange};
+
+/// What there is to look at, since this was asked last, of what the peer holds.
+pub(crate) struct Acknowledged {
+    pub(crate) festivals: Vec<FestivalId>,
+    /// For the first time in this session.
+    pub(crate) first: bool,
+    /// The logs of which the peer holds more now; `None` where that may be any.
+    pub(crate) logs: Option<BTreeSet<LogId>>,
+    /// Entries that the peer brought, by festival.
+    pub(crate) news: BTreeMap<FestivalId, u64>,
+}
+
+/// What follows what the peer holds.
+pub(super) struct Standing {
+    /// Logs that were pushed, or taken in, since this was asked last.
+    moved: BTreeSet<LogId>,
+    /// Everything was compared, and not asked for yet.
+    fresh: bool,
+    /// What was compared says nothing any more.
+    lost: bool,
+    asked: bool,
+}
+
+impl Standing {
+    pub(super) const fn new() -> Self {
+        Self { moved: BTreeSet::new(), fresh: true, lost: false, asked: false }
+    }
+
+    pub(super) fn moved(&mut self, log: LogId) {
+        self.moved.insert(log);
+    }
+
+    /// Logs have changed and nobody knows which. Either all are compared again, or what was
+    /// compared says nothing any more.
+    pub(super) const fn lose(&mut self, compared_again: bool) {
+        self.fresh |= compared_again;
+        self.lost |= !compared_again;
+    }
+}
+
+impl Exchange {
+    /// The length of a log that the peer is known to hold durably, once both sides are settled:
+    /// `u64::MAX` for all that was here when it was compared, `None` where nothing is known.
+    fn peer_holds(&self, log: &LogId) -> Option<u64> {
+        if self.refused.contains(log) || self.parted.contains(log) {
+            return None;
+        }
+        match self.theirs.get(log) {
+            Some(length) => Some(*length),
+            None if self.standing.lost || self.probed.contains_key(log) => None,
+            None => Some(u64::MAX),
+        }
+    }
+}
+
+impl Session {
+    /// What the peer holds now, after both sides were settled; `None` before that, and where
+    /// nothing has happened since the last call.
+    pub(crate) fn take_acknowledged(&mut self) -> Option<Acknowledged> {
+        let Phase::Exchange(exchange) = &mut self.phase else { return None };
+        if !exchange.is_settled() {
+            return None;
+        }
+        let festivals = exchange.places.keys().copied().collect();
+        let standing = &mut exchange.standing;
+        let moved = std::mem::take(&mut standing.moved);
+        let logs = if std::mem::take(&mut standing.fresh) { None } else { Some(moved) };
+        let first = !std::mem::replace(&mut standing.asked, true);
+        Some(Acknowledged { festivals, first, logs, news: std::mem::take(&mut self.report.news) })
+    }
+
+    /// The length of a log that the peer is known to hold durably: `u64::MAX` for all that was here
+    /// when it was compared.
+    pub(crate) fn peer_holds(&self, log: &LogId) -> Option<u64> {
+        match &self.phase {
+            Phase::Exchange(exchange) if exchange.is_settled() => exchange.peer_holds(log),
+            _ => None,
+        }
+    }
+}
