@@ -5,7 +5,7 @@ use crate::{
     id::{DocumentId, FestivalId, LogId},
     log::Tip,
     replica::Replica,
-    store::{Batch, StoreError, Table, prefix_end},
+    store::{Batch, Entry, StoreError, Table, prefix_end},
     view::documents_of,
 };
 
@@ -81,11 +81,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn notes(
-        &self,
-        festival: FestivalId,
-        prefix: &[u8],
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn notes(&self, festival: FestivalId, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
         let prefix = note_key(festival, prefix);
         let end = prefix_end(&prefix);
         let notes = self.store.range(Table::Notes, &prefix, end.as_deref(), usize::MAX)?;

@@ -145,7 +145,7 @@ impl Session {
         now: Option<Instant>,
         replica: &mut Replica,
     ) -> Result<bool, StoreError> {
-        let Some(acknowledged) = self.take_acknowledged() else { return Ok(false) };
+        let Some(acknowledged) = self.take_acknowledged(replica) else { return Ok(false) };
         let now = now.map(Instant::millis);
         let mut noted = false;
         for festival in acknowledged.festivals.iter().copied() {
@@ -157,7 +157,7 @@ impl Session {
                 noted |= notes.meet(peer, &acknowledged)?;
             }
             for document in notes.documents(acknowledged.logs.as_ref())? {
-                noted |= notes.document(document, self)?;
+                noted |= notes.document(document, self, &acknowledged.changed)?;
             }
         }
         Ok(noted)
@@ -235,28 +235,50 @@ impl Notes<'_> {
         self.remove(&[PEER, peer].concat())
     }
 
-    /// The followed documents among those of some logs, or all of them.
+    /// The followed documents, or those of them that some logs are of.
     fn documents(
         &self,
         logs: Option<&BTreeSet<LogId>>,
     ) -> Result<BTreeSet<DocumentId>, StoreError> {
         let own = self.replica.own_documents(self.festival)?;
         let mut documents: BTreeSet<_> = own.into_iter().take(MAX_OWN).collect();
-        documents.extend(self.replica.first_documents(self.festival, MAX_SAMPLE)?);
-        if let Some(logs) = logs {
-            let moved: BTreeSet<_> = logs.iter().map(|log| log.document).collect();
-            documents.retain(|document| moved.contains(document));
+        match logs {
+            None => documents.extend(self.replica.first_documents(self.festival, MAX_SAMPLE)?),
+            Some(logs) => {
+                let moved: BTreeSet<_> = logs.iter().map(|log| log.document).collect();
+                documents.retain(|document| moved.contains(document));
+                for document in moved {
+                    // Of the others those that were compared are followed.
+                    if let Some(key) = self.holder_key(document)
+                        && self.replica.noted(self.festival, &key)?.is_some()
+                    {
+                        documents.insert(document);
+                    }
+                }
+            }
         }
         Ok(documents)
     }
 
-    fn document(&mut self, document: DocumentId, session: &Session) -> Result<bool, StoreError> {
+    fn holder_key(&self, document: DocumentId) -> Option<Vec<u8>> {
+        Some([HOLDER, self.peer?.as_bytes(), document.as_bytes()].concat())
+    }
+
+    fn document(
+        &mut self,
+        document: DocumentId,
+        session: &Session,
+        changed: &BTreeSet<LogId>,
+    ) -> Result<bool, StoreError> {
         let descriptor = self.replica.descriptor(&document)?;
         let is_own = descriptor.is_some_and(|descriptor| descriptor.user == self.replica.user());
         let logs = self.replica.logs_of(self.festival, &document)?;
         let (mut entries, mut has_all, mut noted) = (0, true, false);
         for (log, tip) in &logs {
-            let held = session.peer_holds(log).unwrap_or(0).min(tip.length);
+            let known = session.peer_holds(log);
+            // Of a log that was compared and has grown since, the peer holds less than we do.
+            let known = known.filter(|length| *length < u64::MAX || !changed.contains(log));
+            let held = known.unwrap_or(0).min(tip.length);
             has_all &= held == tip.length;
             entries += held;
             if is_own && held > replicated(self.replica, self.festival, log)? {
@@ -264,8 +286,7 @@ impl Notes<'_> {
                 noted |= self.put(&key, &codec::encode(&held))?;
             }
         }
-        let Some(peer) = self.peer else { return Ok(noted) };
-        let key = [HOLDER, peer.as_bytes(), document.as_bytes()].concat();
+        let Some(key) = self.holder_key(document) else { return Ok(noted) };
         let old = self.replica.noted(self.festival, &key)?.and_then(|note| Held::read(&note));
         let state = State::of(&logs);
         let since = match old {

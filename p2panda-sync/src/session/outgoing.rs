@@ -81,6 +81,7 @@ impl Exchange {
         }
         let (changes, newest) = cx.sketches.changes(cx.replica, self.cursor)?;
         self.cursor = newest;
+        self.standing.looked(cx.replica.log_cursor());
         let Some(changes) = changes else {
             self.disturbed = true;
             self.standing.lose(self.is_live());

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use p2panda_core::{FestivalId, LogId};
+use p2panda_core::{FestivalId, LogId, Replica};
 
 use super::{Phase, Session, exchange::Exchange};
 
 /// What there is to look at, since this was asked last, of what the peer holds.
 pub(crate) struct Acknowledged {
     pub(crate) festivals: Vec<FestivalId>,
+    /// Logs that have changed since, of which the session knows nothing yet.
+    pub(crate) changed: BTreeSet<LogId>,
     /// For the first time in this session.
     pub(crate) first: bool,
     /// The logs of which the peer holds more now; `None` where that may be any.
@@ -26,11 +28,18 @@ pub(super) struct Standing {
     /// What was compared says nothing any more.
     lost: bool,
     asked: bool,
+    /// Where the replica's changes stood when they were looked at last.
+    looked: u64,
 }
 
 impl Standing {
     pub(super) const fn new() -> Self {
-        Self { moved: BTreeSet::new(), fresh: true, lost: false, asked: false }
+        Self { moved: BTreeSet::new(), fresh: true, lost: false, asked: false, looked: 0 }
+    }
+
+    /// The replica's changes up to here were looked at.
+    pub(super) const fn looked(&mut self, cursor: u64) {
+        self.looked = cursor;
     }
 
     pub(super) fn moved(&mut self, log: LogId) {
@@ -63,17 +72,19 @@ impl Exchange {
 impl Session {
     /// What the peer holds now, after both sides were settled; `None` before that, and where
     /// nothing has happened since the last call.
-    pub(crate) fn take_acknowledged(&mut self) -> Option<Acknowledged> {
+    pub(crate) fn take_acknowledged(&mut self, replica: &Replica) -> Option<Acknowledged> {
         let Phase::Exchange(exchange) = &mut self.phase else { return None };
         if !exchange.is_settled() {
             return None;
         }
+        let (changed, _) = replica.log_changes(exchange.standing.looked)?;
+        let changed = changed.into_iter().map(|(_, log)| log).collect();
         let festivals = exchange.places.keys().copied().collect();
         let standing = &mut exchange.standing;
         let moved = std::mem::take(&mut standing.moved);
         let logs = if std::mem::take(&mut standing.fresh) { None } else { Some(moved) };
         let first = !std::mem::replace(&mut standing.asked, true);
-        Some(Acknowledged { festivals, first, logs, news: std::mem::take(&mut self.report.news) })
+        Some(Acknowledged { festivals, changed, first, logs, news: std::mem::take(&mut self.report.news) })
     }
 
     /// The length of a log that the peer is known to hold durably: `u64::MAX` for all that was here
