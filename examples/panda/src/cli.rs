@@ -113,6 +113,13 @@ pub(crate) enum Command {
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
     /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user, ...]}.
     Doctor,
+    /// Who holds what you wrote, and since when; what nobody else holds yet; who was there last
+    ///
+    /// A device counts once it has acknowledged. With --json {documents: [{document, label, changes,
+    /// unreplicated, holders: [{peer, since}]}], unfollowed, unreplicated, least_holders, since,
+    /// share_on_two, peers: [{peer, last_contact, last_news, brought, meetings, behind}]}; times in
+    /// milliseconds since 1970, the share in percent of the festival's documents.
+    Health,
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
     Fork(ForkCommand),

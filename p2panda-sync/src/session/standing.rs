@@ -84,7 +84,13 @@ impl Session {
         let moved = std::mem::take(&mut standing.moved);
         let logs = if std::mem::take(&mut standing.fresh) { None } else { Some(moved) };
         let first = !std::mem::replace(&mut standing.asked, true);
-        Some(Acknowledged { festivals, changed, first, logs, news: std::mem::take(&mut self.report.news) })
+        Some(Acknowledged {
+            festivals,
+            changed,
+            first,
+            logs,
+            news: std::mem::take(&mut self.report.news),
+        })
     }
 
     /// The length of a log that the peer is known to hold durably: `u64::MAX` for all that was here

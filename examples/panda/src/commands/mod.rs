@@ -9,6 +9,7 @@ mod explain;
 mod festival;
 pub(crate) mod fingerprint;
 mod fork;
+mod health;
 pub(crate) mod import;
 mod request;
 mod resource;
@@ -61,6 +62,7 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Import(args) => import::import(app, args),
         Command::Export(args) => import::export(app, args),
         Command::Doctor => doctor::run(app),
+        Command::Health => health::run(app),
         Command::Fork(command) => fork::run(app, command),
         Command::Block { user, undo } => block::block(app, user, *undo),
         Command::Forget { user } => block::forget(app, user),
