@@ -38,6 +38,7 @@
 //! | [`archive`] | a festival in one file |
 
 pub mod archive;
+mod blob;
 pub mod codec;
 mod document;
 mod festival;
@@ -54,6 +55,9 @@ pub mod schema;
 pub mod store;
 pub mod view;
 
+pub use blob::BlobId;
+#[cfg(feature = "blobs")]
+pub use blob::{BlobError, BlobPiece, BlobProgress, BlobStore, MAX_BLOB, PIECE};
 pub use document::{DraftError, Refusal};
 pub use festival::{Festival, Ticket, TicketError};
 pub use id::{DocumentId, EntityId, FestivalId, Incarnation, LocalId, LogId, ParseIdError, UserId};
