@@ -73,10 +73,10 @@ impl<T: Transport> Driver<T> {
         cx: &mut Context<'_>,
         observe: &mut impl FnMut(SyncEvent),
     ) -> Poll<Result<(), SyncError>> {
-        let before = self.node.lock().replica.log_cursor();
+        let before = self.node.lock().version();
         let read = self.read(cx);
         let moved = read.and_then(|read| Ok(read | self.write(cx, observe)?));
-        if self.node.lock().replica.log_cursor() != before {
+        if self.node.lock().version() != before {
             self.node.wake();
         }
         let moved = moved? | self.tick(cx)?;

@@ -67,6 +67,7 @@
 //!
 //! | feature | brings |
 //! |---|---|
+//! | `blobs` | images and files: `BlobPolicy`, `Node::fetch_blobs` |
 //! | `noise` | `NoiseTransport`: encrypted and authenticated links over any transport |
 //! | `tokio` | `TokioClock`; with `noise`, `NoiseTcp` and links over any stream of bytes |
 //! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
@@ -91,6 +92,8 @@ mod wire;
 pub use error::{Advice, Fault, PeerFault, SyncError};
 pub use health::{DocumentHealth, Health, Holder, MAX_HEALTH_PEERS, PeerHealth};
 pub use node::{Changes, Clock, Node, StoppedClock};
+#[cfg(feature = "blobs")]
+pub use session::BlobPolicy;
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
 #[cfg(feature = "tcp")]

@@ -69,12 +69,25 @@ struct Shared {
     clock: Box<dyn Clock>,
     watchers: Mutex<Vec<mpsc::Sender<()>>>,
     health_watchers: Mutex<Vec<mpsc::Sender<()>>>,
+    #[cfg(feature = "blobs")]
+    policy: Mutex<crate::BlobPolicy>,
 }
 
 /// A replica, with what its sessions share.
 pub(crate) struct Held {
     pub(crate) replica: Replica,
     pub(crate) sketches: Sketches,
+}
+
+impl Held {
+    /// Another one when other sessions may have something to say.
+    pub(crate) fn version(&self) -> (u64, u64) {
+        #[cfg(feature = "blobs")]
+        let blobs = self.replica.blob_cursor();
+        #[cfg(not(feature = "blobs"))]
+        let blobs = 0;
+        (self.replica.log_cursor(), blobs)
+    }
 }
 
 impl Node {
@@ -91,6 +104,8 @@ impl Node {
             clock: Box::new(clock),
             watchers: Mutex::default(),
             health_watchers: Mutex::default(),
+            #[cfg(feature = "blobs")]
+            policy: Mutex::default(),
         }))
     }
 
@@ -107,9 +122,9 @@ impl Node {
     /// of this node, which would wait for ever.
     pub fn with<T>(&self, act: impl FnOnce(&mut Replica) -> T) -> T {
         let mut held = self.lock();
-        let before = held.replica.log_cursor();
+        let before = held.version();
         let result = act(&mut held.replica);
-        let changed = held.replica.log_cursor() != before;
+        let changed = held.version() != before;
         drop(held);
         if changed {
             self.wake();
@@ -178,8 +193,22 @@ impl Node {
         role: Role,
         observe: F,
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
-        let session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
+        #[cfg_attr(
+            not(feature = "blobs"),
+            expect(unused_mut, reason = "nothing more is to be set")
+        )]
+        let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
+        #[cfg(feature = "blobs")]
+        session.fetch_blobs(self.0.policy.lock().expect(POISONED).clone());
         Driver::new(self.clone(), session, transport).run(observe)
+    }
+
+    /// Which blobs links that begin from now on fetch; at first none. A replica that
+    /// [keeps blobs](Replica::keep_blobs) serves them in any case, to peers that know a festival
+    /// that refers to them.
+    #[cfg(feature = "blobs")]
+    pub fn fetch_blobs(&self, policy: crate::BlobPolicy) {
+        *self.0.policy.lock().expect(POISONED) = policy;
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -92,6 +92,8 @@ pub struct BlobStore {
     tree: Option<(BlobId, u64, Vec<u8>)>,
     /// Pieces that some session has asked its peer for.
     asked: BTreeSet<(BlobId, u32)>,
+    /// How many have become whole.
+    cursor: u64,
 }
 
 /// A blob that is on its way.
@@ -122,7 +124,7 @@ impl BlobStore {
     }
 
     const fn new(files: Files) -> Self {
-        Self { files, partial: BTreeMap::new(), tree: None, asked: BTreeSet::new() }
+        Self { files, partial: BTreeMap::new(), tree: None, asked: BTreeSet::new(), cursor: 0 }
     }
 
     /// Adds a blob from its bytes, as they come. It is durable when this returns.
@@ -149,6 +151,19 @@ impl BlobStore {
         let (id, tree) = hash_tree(self.files.reader(NEW), size)?;
         self.keep(&id, NEW, &tree)?;
         Ok(id)
+    }
+
+    /// How many blobs have become whole since the store was opened.
+    pub(crate) const fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Whether a blob is here, whole.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`].
+    pub fn has(&self, id: &BlobId) -> Result<bool, BlobError> {
+        Ok(self.files.size(&id.to_string())?.is_some())
     }
 
     /// How much of a blob is here.
@@ -339,6 +354,7 @@ impl BlobStore {
         self.files.sync(&name_of_tree)?;
         self.files.sync(from)?;
         self.files.rename(from, &id.to_string())?;
+        self.cursor += 1;
         Ok(self.files.sync_names()?)
     }
 

@@ -2,6 +2,8 @@
 
 mod accept;
 mod aside;
+#[cfg(feature = "blobs")]
+mod blobs;
 mod difference;
 mod edit;
 mod export;
@@ -79,6 +81,8 @@ pub struct Replica {
     noted: bool,
     recent: VecDeque<(FestivalId, LogId)>,
     recent_end: u64,
+    #[cfg(feature = "blobs")]
+    blobs: Option<crate::blob::BlobStore>,
 }
 
 struct Cached {
@@ -186,6 +190,8 @@ impl Replica {
     /// # Errors
     /// [`StoreError`].
     pub fn flush(&mut self) -> Result<(), StoreError> {
+        #[cfg(feature = "blobs")]
+        self.flush_blobs()?;
         if !self.dirty {
             return Ok(());
         }
@@ -204,7 +210,11 @@ impl Replica {
 
     /// Whether everything so far survives a crash.
     #[must_use]
-    pub const fn is_durable(&self) -> bool {
+    pub fn is_durable(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if self.blobs.as_ref().is_some_and(|blobs| !blobs.is_durable()) {
+            return false;
+        }
         !self.dirty
     }
 

@@ -85,6 +85,8 @@ impl Replica {
             noted: false,
             recent: VecDeque::new(),
             recent_end: 0,
+            #[cfg(feature = "blobs")]
+            blobs: None,
         };
         replica.recover()?;
         replica.rebuild_outdated_view()?;

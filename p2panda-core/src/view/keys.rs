@@ -88,12 +88,14 @@ pub(super) enum IndexOf {
     Standing = b'd' as isize,
     /// Releases by decision and author.
     Released = b'f' as isize,
+    /// Entities by the blobs that they refer to.
+    Blob = b'i' as isize,
     /// By row: its newest change, and the change at which it first arrived.
     Change = b's' as isize,
 }
 
 impl IndexOf {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Author,
         Self::Kind,
         Self::Schedule,
@@ -106,6 +108,7 @@ impl IndexOf {
         Self::Withdrawn,
         Self::Standing,
         Self::Released,
+        Self::Blob,
         Self::Change,
     ];
 }

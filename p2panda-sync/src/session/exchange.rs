@@ -92,6 +92,8 @@ pub(super) struct Exchange {
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     pub(super) standing: Standing,
+    #[cfg(feature = "blobs")]
+    pub(super) blobs: super::blobs::Blobs,
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
@@ -187,6 +189,8 @@ impl Exchange {
             differed: true,
             unflushed: (0, 0),
             standing: Standing::new(),
+            #[cfg(feature = "blobs")]
+            blobs: super::blobs::Blobs::default(),
             caught_up: false,
             was_settled: false,
         };
@@ -202,6 +206,10 @@ impl Exchange {
     /// The opener leaves when all is exchanged. The accepting side waits for that: it cannot know
     /// whether the opener, who hears the fingerprint last, has to ask once more.
     pub(super) const fn is_finished(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if !self.ended && !self.blobs.is_over() {
+            return false;
+        }
         self.ended || self.was_settled && self.opener && !self.live
     }
 
@@ -211,6 +219,10 @@ impl Exchange {
     }
 
     fn owes_nothing(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if !self.blobs.is_quiet() {
+            return false;
+        }
         self.greeting.is_none()
             && !self.is_comparing()
             && self.queue.is_empty()
@@ -270,6 +282,10 @@ impl Exchange {
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
             Message::Refuse(refuse) => self.take_refusal(&refuse, cx),
+            #[cfg(feature = "blobs")]
+            Message::BlobWant(want) => self.serve_blob(&want),
+            #[cfg(feature = "blobs")]
+            Message::Blob(blob) => self.take_blob(blob, cx),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -329,6 +345,10 @@ impl Exchange {
                 break;
             }
         }
+        #[cfg(feature = "blobs")]
+        if let Some(message) = self.next_blob(cx)? {
+            return Ok(Some(message));
+        }
         self.next_done(cx)
     }
 
@@ -380,6 +400,8 @@ impl Exchange {
         }
         if done.messages == self.sent {
             self.wishes.must_be_served(cx.replica)?;
+            #[cfg(feature = "blobs")]
+            self.blobs.must_be_answered();
         }
         if !self.caught_up {
             cx.report.answered();

@@ -1,5 +1,7 @@
 //! One exchange with one peer, as a state machine without sockets, clocks or threads.
 
+#[cfg(feature = "blobs")]
+mod blobs;
 mod budget;
 mod compare;
 mod exchange;
@@ -31,6 +33,8 @@ use crate::{
     wire::{Busy, FRAME_HEADER, Hello, Message, Token, VERSION},
 };
 
+#[cfg(feature = "blobs")]
+pub use blobs::BlobPolicy;
 pub use report::{Stats, SyncEvent};
 pub(crate) use standing::Acknowledged;
 
@@ -105,6 +109,9 @@ pub struct Session {
     progress: Duration,
     /// Whether the driver has a frame that the transport has not taken, as far as we know.
     handed_out: bool,
+    /// Which blobs are fetched.
+    #[cfg(feature = "blobs")]
+    policy: BlobPolicy,
 }
 
 /// What a session works on, besides itself.
@@ -159,6 +166,8 @@ impl Session {
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
+            #[cfg(feature = "blobs")]
+            policy: BlobPolicy::None,
         }
     }
 
@@ -284,7 +293,7 @@ impl Session {
                 cx.report.answered();
                 let agreed = offer.agree(&open, cx)?;
                 met(&agreed, cx);
-                self.phase = Phase::Exchange(Box::new(Exchange::accepting(agreed, self.seed, cx)?));
+                self.exchange(Exchange::accepting(agreed, self.seed, cx)?);
                 Ok(())
             }
             (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
@@ -309,14 +318,22 @@ impl Session {
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let live = self.role == Role::Link;
         let (open, agreed) = greeting::open(hello, self.nonce, live, cx)?;
-        self.phase = if agreed.commons.is_empty() {
-            Phase::Farewell(Some(Message::Open(open)), SyncError::NoFestivalInCommon)
+        if agreed.commons.is_empty() {
+            let why = SyncError::NoFestivalInCommon;
+            self.phase = Phase::Farewell(Some(Message::Open(open)), why);
         } else {
             met(&agreed, cx);
-            Phase::Exchange(Box::new(Exchange::opening(open, agreed, self.seed, cx)?))
-        };
+            self.exchange(Exchange::opening(open, agreed, self.seed, cx)?);
+        }
         cx.report.turn();
         Ok(())
+    }
+
+    #[cfg_attr(not(feature = "blobs"), expect(unused_mut, reason = "nothing more is to be set"))]
+    fn exchange(&mut self, mut exchange: Exchange) {
+        #[cfg(feature = "blobs")]
+        exchange.blobs.fetch(std::mem::take(&mut self.policy));
+        self.phase = Phase::Exchange(Box::new(exchange));
     }
 
     fn next_message(

@@ -44,6 +44,14 @@ pub enum SyncEvent {
         /// The log.
         log: LogId,
     },
+    /// A blob is here, whole and durable.
+    #[cfg(feature = "blobs")]
+    Blob {
+        /// The blob.
+        blob: p2panda_core::BlobId,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Both sides hold, durably, all that the other held. On a live link this comes again after
     /// every later exchange.
     CaughtUp {

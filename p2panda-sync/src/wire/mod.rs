@@ -13,6 +13,9 @@ use p2panda_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
+#[cfg(feature = "blobs")]
+use p2panda_core::BlobId;
+
 use crate::error::PeerFault;
 
 pub(crate) use self::{
@@ -50,6 +53,10 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+#[cfg(feature = "blobs")]
+const BLOB_WANT: u8 = 20;
+#[cfg(feature = "blobs")]
+const BLOB: u8 = 21;
 
 /// Structs with named fields here, arrays on the wire.
 macro_rules! messages {
@@ -192,6 +199,29 @@ messages! {
     }
 }
 
+#[cfg(feature = "blobs")]
+messages! {
+    /// Asks for pieces of a blob that a festival refers to: so many from the first, or the last one
+    /// where it is not known how many there are, and not if the blob is larger than that. Without a
+    /// blob: nothing more is wanted.
+    BlobWant {
+        place: u64,
+        blob: Option<BlobId>,
+        limit: u64,
+        first: Option<u64>,
+        count: u64,
+    }
+
+    /// A piece of a blob with its proof. Without bytes, what there is to say of the blob: it is not
+    /// here, it is too large, or it is here now.
+    Blob {
+        blob: BlobId,
+        size: Option<u64>,
+        index: u64,
+        bytes: ByteBuf,
+    }
+}
+
 /// Eight bytes that mean nothing outside one session: a nonce, a salt, a name or a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Token(#[serde(with = "serde_bytes")] pub(crate) [u8; 8]);
@@ -238,6 +268,10 @@ pub(crate) enum Message {
     Fork(Box<Fork>),
     Refuse(Refuse),
     Busy(Busy),
+    #[cfg(feature = "blobs")]
+    BlobWant(BlobWant),
+    #[cfg(feature = "blobs")]
+    Blob(Blob),
 }
 
 impl Message {
@@ -260,6 +294,10 @@ impl Message {
             Self::Fork(body) => (FORK, codec::encode(&**body)),
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
+            #[cfg(feature = "blobs")]
+            Self::BlobWant(body) => (BLOB_WANT, codec::encode(body)),
+            #[cfg(feature = "blobs")]
+            Self::Blob(body) => (BLOB, codec::encode(body)),
         };
         join(&[kind], &body)
     }
@@ -281,6 +319,10 @@ impl Message {
             Self::Fork(_) => "FORK",
             Self::Refuse(_) => "REFUSE",
             Self::Busy(_) => "BUSY",
+            #[cfg(feature = "blobs")]
+            Self::BlobWant(_) => "BLOB_WANT",
+            #[cfg(feature = "blobs")]
+            Self::Blob(_) => "BLOB",
         }
     }
 
@@ -300,6 +342,10 @@ impl Message {
 
     /// Whether it brings what is stored, and not what it takes to find out what to bring.
     pub(crate) const fn is_content(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if matches!(self, Self::Blob(_)) {
+            return true;
+        }
         matches!(self, Self::Push(_) | Self::Fork(_))
     }
 
@@ -307,6 +353,8 @@ impl Message {
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
         let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH;
+        #[cfg(feature = "blobs")]
+        let control = control || kind == BLOB_WANT;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -333,6 +381,10 @@ impl Message {
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
+            #[cfg(feature = "blobs")]
+            BLOB_WANT => Self::BlobWant(read(body, "BLOB_WANT")?),
+            #[cfg(feature = "blobs")]
+            BLOB => Self::Blob(read(body, "BLOB")?),
             _ => return Ok(None),
         };
         Ok(Some(message))
