@@ -120,8 +120,8 @@ fn what_has_come_outlives_the_process_and_is_gone_on_with() {
         assert!(bob.is_durable());
     }
     let bob = BlobStore::folder(folder.path().join("blobs")).unwrap();
-    assert_eq!(bob.read(&id).unwrap(), Some(bytes));
-    assert_eq!(bob.list().unwrap(), [id]);
+    assert_eq!(bob.read(&id).unwrap().as_ref(), Some(&bytes));
+    assert!(bob.list().eq([(id, bytes.len() as u64)]));
     let mut left: Vec<_> = names(&folder.path().join("blobs"));
     left.sort();
     assert_eq!(left, [id.to_string(), format!("{id}.tree")]);
@@ -182,7 +182,7 @@ fn a_blob_that_is_spoilt_on_disk_is_not_served_and_can_be_fetched_again() {
 fn what_is_empty_or_too_large_is_no_blob() {
     let mut store = BlobStore::memory();
     assert!(matches!(store.add(&b""[..]), Err(BlobError::Size)));
-    assert_eq!(store.list().unwrap(), []);
+    assert_eq!(store.list().count(), 0);
     assert_eq!(BlobPiece::count(MAX_BLOB), Some(16384));
     assert_eq!([BlobPiece::count(0), BlobPiece::count(MAX_BLOB + 1)], [None, None]);
 }

@@ -87,6 +87,8 @@ pub enum BlobProgress {
 #[derive(Debug)]
 pub struct BlobStore {
     files: Files,
+    /// The sizes of those that are whole.
+    whole: BTreeMap<BlobId, u64>,
     partial: BTreeMap<BlobId, Partial>,
     /// The hashes of the blob that was served last.
     tree: Option<(BlobId, u64, Vec<u8>)>,
@@ -108,7 +110,7 @@ impl BlobStore {
     /// In memory: for tests, and where there are no files.
     #[must_use]
     pub const fn memory() -> Self {
-        Self::new(Files::Memory(BTreeMap::new()))
+        Self::new(Files::Memory(BTreeMap::new()), BTreeMap::new())
     }
 
     /// In a folder, which is made where there is none. One process at a time may use it: whoever
@@ -120,11 +122,19 @@ impl BlobStore {
     pub fn folder(path: impl Into<PathBuf>) -> Result<Self, BlobError> {
         let path = path.into();
         std::fs::create_dir_all(&path)?;
-        Ok(Self::new(Files::Folder(path)))
+        let files = Files::Folder(path);
+        let mut whole = BTreeMap::new();
+        for name in files.names()? {
+            if let Ok(id) = name.parse::<BlobId>() {
+                whole.extend(files.size(&name)?.map(|size| (id, size)));
+            }
+        }
+        Ok(Self::new(files, whole))
     }
 
-    const fn new(files: Files) -> Self {
-        Self { files, partial: BTreeMap::new(), tree: None, asked: BTreeSet::new(), cursor: 0 }
+    const fn new(files: Files, whole: BTreeMap<BlobId, u64>) -> Self {
+        let partial = BTreeMap::new();
+        Self { files, whole, partial, tree: None, asked: BTreeSet::new(), cursor: 0 }
     }
 
     /// Adds a blob from its bytes, as they come. It is durable when this returns.
@@ -159,11 +169,9 @@ impl BlobStore {
     }
 
     /// Whether a blob is here, whole.
-    ///
-    /// # Errors
-    /// [`BlobError::Io`].
-    pub fn has(&self, id: &BlobId) -> Result<bool, BlobError> {
-        Ok(self.files.size(&id.to_string())?.is_some())
+    #[must_use]
+    pub fn has(&self, id: &BlobId) -> bool {
+        self.whole.contains_key(id)
     }
 
     /// How much of a blob is here.
@@ -171,8 +179,8 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Io`].
     pub fn progress(&mut self, id: &BlobId) -> Result<BlobProgress, BlobError> {
-        if let Some(size) = self.files.size(&id.to_string())? {
-            return Ok(BlobProgress::Whole { size });
+        if let Some(size) = self.whole.get(id) {
+            return Ok(BlobProgress::Whole { size: *size });
         }
         Ok(match self.partial(id)? {
             None => BlobProgress::Absent,
@@ -189,16 +197,12 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Io`].
     pub fn read(&self, id: &BlobId) -> Result<Option<Vec<u8>>, BlobError> {
-        let name = id.to_string();
-        Ok(if self.files.size(&name)?.is_some() { Some(self.files.read_all(&name)?) } else { None })
+        Ok(if self.has(id) { Some(self.files.read_all(&id.to_string())?) } else { None })
     }
 
-    /// The blobs that are here whole.
-    ///
-    /// # Errors
-    /// [`BlobError::Io`].
-    pub fn list(&self) -> Result<Vec<BlobId>, BlobError> {
-        Ok(self.files.names()?.iter().filter_map(|name| name.parse().ok()).collect())
+    /// The blobs that are here whole, with their sizes, by id.
+    pub fn list(&self) -> impl Iterator<Item = (BlobId, u64)> {
+        self.whole.iter().map(|(id, size)| (*id, *size))
     }
 
     /// Removes a blob, or what has come of it.
@@ -206,7 +210,9 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Io`].
     pub fn remove(&mut self, id: &BlobId) -> Result<(), BlobError> {
+        self.whole.remove(id);
         self.partial.remove(id);
+        self.asked.retain(|(of, _)| of != id);
         self.tree.take_if(|(of, ..)| of == id);
         for name in [id.to_string(), name(id, "tree"), name(id, "part"), name(id, "got")] {
             self.files.remove(&name)?;
@@ -220,8 +226,8 @@ impl BlobStore {
     /// [`BlobError::Io`].
     pub fn piece(&mut self, id: &BlobId, index: u32) -> Result<Option<BlobPiece>, BlobError> {
         if self.tree.as_ref().is_none_or(|(of, ..)| of != id) {
-            let Some(size) = self.files.size(&id.to_string())? else { return Ok(None) };
-            self.tree = Some((*id, size, self.files.read_all(&name(id, "tree"))?));
+            let Some(size) = self.whole.get(id) else { return Ok(None) };
+            self.tree = Some((*id, *size, self.files.read_all(&name(id, "tree"))?));
         }
         let Some((_, size, tree)) = &self.tree else { return Ok(None) };
         let Some((start, length)) = BlobPiece::place(*size, index) else { return Ok(None) };
@@ -239,8 +245,7 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Io`].
     pub fn last_piece(&mut self, id: &BlobId) -> Result<Option<BlobPiece>, BlobError> {
-        let size = self.files.size(&id.to_string())?;
-        match size.and_then(BlobPiece::count) {
+        match self.whole.get(id).copied().and_then(BlobPiece::count) {
             Some(count) => self.piece(id, count - 1),
             None => Ok(None),
         }
@@ -273,7 +278,7 @@ impl BlobStore {
     pub fn insert(&mut self, id: &BlobId, piece: &BlobPiece) -> Result<bool, BlobError> {
         self.asked.remove(&(*id, piece.index));
         let bytes = piece.verify(id)?;
-        if self.files.size(&id.to_string())?.is_some() {
+        if self.has(id) {
             return Ok(false);
         }
         let count = BlobPiece::count(piece.size).ok_or(BlobError::Garbage(*id))?;
@@ -354,8 +359,10 @@ impl BlobStore {
         self.files.sync(&name_of_tree)?;
         self.files.sync(from)?;
         self.files.rename(from, &id.to_string())?;
+        self.files.sync_names()?;
+        self.whole.extend(self.files.size(&id.to_string())?.map(|size| (*id, size)));
         self.cursor += 1;
-        Ok(self.files.sync_names()?)
+        Ok(())
     }
 
     /// A blob that is on its way, from memory or as it was left.

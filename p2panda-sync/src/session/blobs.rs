@@ -28,6 +28,9 @@ const MAX_REQUESTS: usize = 64;
 /// The most blobs that wait to be asked for.
 const MAX_WANTED: usize = 1 << 16;
 
+/// The most blobs of which the peer is told later that they have come.
+const MAX_DENIED: usize = 4096;
+
 /// Which blobs, of those that the festivals in common refer to, are fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BlobPolicy {
@@ -193,7 +196,7 @@ impl Exchange {
         };
         let Some(BlobPiece { size, index, bytes }) = piece else {
             self.blobs.requests.pop_front();
-            if self.blobs.denied.0.len() < MAX_WANTED {
+            if self.blobs.denied.0.len() < MAX_DENIED {
                 self.blobs.denied.0.insert(blob);
             }
             return Ok(Some(say(None)));
@@ -294,7 +297,7 @@ impl Exchange {
                     && !state.lacking.contains(&blob)
                     && state.wanted.len() < MAX_WANTED
                     && let Some(blobs) = cx.replica.blobs()
-                    && !blobs.has(&blob).map_err(own)?
+                    && !blobs.has(&blob)
                 {
                     state.wanted.insert(blob, *place);
                 }
