@@ -3,6 +3,8 @@
 //! (`cargo run --release -p benches --bin ratios`).
 
 mod festival;
+mod history;
+mod judged;
 mod links;
 mod log;
 pub mod meeting;
@@ -10,7 +12,9 @@ mod received;
 pub mod sketches;
 
 pub use festival::Programme;
+pub use history::History;
+pub use judged::Judged;
 pub use links::Links;
 pub use log::OneLog;
-pub use received::Received;
+pub use received::{Edited, Received};
 pub use sketches::Sketches;

@@ -1,4 +1,4 @@
-//! Edits that come in one by one, into a document of some size.
+//! Edits of a document of some size: made here, and coming in one by one.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -74,5 +74,48 @@ impl Received {
         for segment in self.coming.borrow_mut().drain(..edits) {
             reader.accept(&self.descriptor, segment).expect("what was signed is accepted");
         }
+    }
+}
+
+/// A replica that edits one event of many.
+pub struct Edited {
+    writer: Replica,
+    festival: Festival,
+    rng: ChaCha20Rng,
+    edits: u32,
+}
+
+impl Edited {
+    /// A document of so many events.
+    ///
+    /// # Panics
+    /// Where the library refuses what it wrote.
+    #[must_use]
+    pub fn new(events: u32) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let festival = Festival::found(&Identity::from_secret(&[1; 32]), &mut rng);
+        let writer = replica(1, &festival);
+        let mut edited = Self { writer, festival, rng, edits: 0 };
+        for event in 0..events {
+            edited.put(event, "Made".to_owned());
+        }
+        edited
+    }
+
+    /// Changes one event's title: checked, signed and in the view.
+    ///
+    /// # Panics
+    /// Where the library refuses the edit.
+    pub fn edit(&mut self) {
+        self.edits += 1;
+        self.put(7, format!("Changed {}", self.edits));
+    }
+
+    fn put(&mut self, event: u32, title: String) {
+        let local: LocalId = format!("event{event}").parse().expect("a name");
+        let event = Event { title, ..Event::default() };
+        let now = Instant::from_millis(0);
+        let put = |edit: &mut p2panda_core::Edit<'_>| edit.put(&local, &event);
+        self.writer.edit(self.festival.id(), now, &mut self.rng, put).expect("an edit");
     }
 }

@@ -3,7 +3,7 @@
 use p2panda_core::{
     DocumentId, EntityId, Incarnation, LocalId, UserId,
     schema::{Answer, Decision, Instant, PolicySpec, Record, Request, Resource, Span, Terms},
-    view::{Fact, Position, ResourceFacts},
+    view::{Causality, Fact, Position, ResourceFacts},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ fn fact(author: u8, index: i64, record: Record) -> Fact {
         id,
         author: user(author),
         record,
-        position: Position { incarnation, index, seen: [].into() },
+        position: Position { incarnation, index, causality: Causality::default() },
     }
 }
 

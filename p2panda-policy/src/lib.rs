@@ -16,7 +16,7 @@
 //!     let document = DocumentId::from_bytes(*author.as_bytes());
 //!     let id = EntityId::new(document, LocalId::of_record(&record.to_bytes()));
 //!     let incarnation = Incarnation::from_bytes([0; 8]);
-//!     let position = Position { incarnation, index: 0, seen: Default::default() };
+//!     let position = Position { incarnation, index: 0, causality: Causality::default() };
 //!     Fact { id, author, record, position }
 //! };
 //! let name = |user: UserId, name: &str| -> Result<EntityId, _> {

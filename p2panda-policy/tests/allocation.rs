@@ -219,9 +219,8 @@ fn positions_that_no_log_can_have_lose_no_decision() {
     let requests = [1, 2].map(|hour| rita.request(terms(hour, hour + 1, 1), 0));
     let mut decisions = requests.each_ref().map(|request| olga.confirm(request));
     let [phone, laptop] = [1, 2].map(|number| Incarnation::from_bytes([number; 8]));
-    decisions[0].position.seen.insert(laptop, 9);
-    decisions[1].position.incarnation = laptop;
-    decisions[1].position.seen.insert(phone, 9);
+    decisions[0].position = position(phone, 0, &[(laptop, 9)].into());
+    decisions[1].position = position(laptop, 1, &[(phone, 9)].into());
     let facts = view(stage(1, "manual"), requests.iter().chain(&decisions));
     assert_eq!(requests.each_ref().map(|request| verdict(&facts, request)), ["confirmed"; 2]);
 }

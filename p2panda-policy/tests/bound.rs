@@ -67,14 +67,14 @@ impl Election {
             for fact in &self.votes {
                 let own = (fact.author, fact.position.incarnation);
                 let next = closed.get(&own).copied().unwrap_or(0);
-                let known = |(log, seen): (&Incarnation, &u64)| {
-                    let held = closed.get(&(fact.author, *log)).copied().unwrap_or(0);
+                let known = |(log, seen): (Incarnation, u64)| {
+                    let held = closed.get(&(fact.author, log)).copied().unwrap_or(0);
                     // Entries without votes of ours do not exist here.
-                    held >= *seen || self.written(fact.author, *log, *seen) == 0
+                    held >= seen || self.written(fact.author, log, seen) == 0
                 };
                 let ready = fact.position.index == next
                     && next < length(own.0, own.1)
-                    && fact.position.seen.iter().all(known);
+                    && fact.position.seen().into_iter().all(known);
                 if ready {
                     closed.insert(own, next + 1);
                     grew = true;

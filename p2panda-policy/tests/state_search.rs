@@ -244,7 +244,7 @@ impl State {
             name.extend(fact.position.incarnation.as_bytes());
             name.push(u8::try_from(fact.position.index).expect("short logs"));
             name.extend(
-                fact.position.seen.values().map(|seen| u8::try_from(*seen).expect("short logs")),
+                fact.position.seen().values().map(|seen| u8::try_from(*seen).expect("short logs")),
             );
             facts.push((name, self.knows.map(|knows| knows & (1 << at) != 0)));
         }

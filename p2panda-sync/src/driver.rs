@@ -21,6 +21,9 @@ use crate::{
 /// How many frames are read, and how many written, before the other direction gets its turn.
 const BURST: usize = 64;
 
+/// How much too early a timer may fire.
+const EARLY: Duration = Duration::from_secs(1);
+
 pub(crate) struct Driver<T> {
     node: Node,
     session: Session,
@@ -132,7 +135,7 @@ impl<T: Transport> Driver<T> {
             moved |= output.is_some();
             match &output {
                 Some(Output::Event(SyncEvent::Met { festivals })) => self.met.clone_from(festivals),
-                Some(Output::Event(SyncEvent::CaughtUp { .. })) => self.note_health()?,
+                None if self.session.has_acknowledged() => self.note_health()?,
                 _ => {}
             }
             match output {
@@ -179,8 +182,9 @@ impl<T: Transport> Driver<T> {
             return Ok(false);
         };
         let now = self.node.now();
-        // Deadlines mostly move away: a timer that fires too early is armed again.
-        if self.timer.as_ref().is_none_or(|(at, _)| *at > deadline) {
+        // Deadlines mostly move away by a little: a timer that fires early is armed again.
+        let fits = |at: Duration| at <= deadline && deadline <= at + EARLY;
+        if self.timer.as_ref().is_none_or(|(at, _)| !fits(*at)) {
             self.timer = Some((deadline, self.node.sleep(deadline.saturating_sub(now))));
         }
         let Some((_, timer)) = &mut self.timer else { return Ok(false) };

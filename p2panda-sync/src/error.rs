@@ -136,6 +136,10 @@ pub enum PeerFault {
     /// It named a festival without proof of knowing it.
     #[error("it does not know the festival that it named")]
     Proof,
+    /// Its proof of who it is was made for another link, for the other end of this one, or not by
+    /// the user whom it names.
+    #[error("it is not the user that it says it is")]
+    User,
     /// It pushed into a festival that is not among those in common.
     #[error("it pushed into a festival that is not in common")]
     Festival,

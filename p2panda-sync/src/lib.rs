@@ -80,6 +80,7 @@
 mod driver;
 mod error;
 mod health;
+mod live;
 mod node;
 mod session;
 #[cfg(feature = "sim")]

@@ -53,7 +53,9 @@ impl Clock for StoppedClock {
 /// and all clones are the same node.
 ///
 /// Every link is one future, which runs on whatever executor it is spawned on. What arrives over
-/// one live link, or is edited here, goes out over all others. A link ends by itself when the peer
+/// one live link, or is edited here, goes out over the others: over those at once that make a tree
+/// of all peers that are linked, and over the rest as word of it, to be asked for where the tree has
+/// failed. A link ends by itself when the peer
 /// closes, fails or falls silent in the middle of an exchange (after [`PATIENCE`]); dropping its
 /// future ends it too, at any moment. What was received stays stored in every case.
 ///
@@ -132,6 +134,18 @@ impl Node {
         result
     }
 
+    /// Whether energy is to be saved, as on a low battery: live links then compare what both sides
+    /// hold a sixth as often. What changes is passed on as before.
+    ///
+    /// Otherwise they do so after five seconds, and each time that nothing was missing after twice
+    /// as long, up to ten minutes; all links at once, and only those that the peer has made. That is
+    /// all that a node does while there is nothing to say.
+    pub fn set_saving(&self, saving: bool) {
+        let now = self.now();
+        self.lock().sketches.links.set_saving(saving, now);
+        self.wake();
+    }
+
     /// A wake-up whenever logs have grown, by edits or from peers. What changed is asked of the
     /// replica, by cursor: however slow the reader, at most one wake-up waits for it.
     #[must_use]
@@ -193,13 +207,12 @@ impl Node {
         role: Role,
         observe: F,
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
-        #[cfg_attr(
-            not(feature = "blobs"),
-            expect(unused_mut, reason = "nothing more is to be set")
-        )]
         let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED));
         #[cfg(feature = "blobs")]
         session.fetch_blobs(self.0.policy.lock().expect(POISONED).clone());
+        if let Some(link) = transport.binding() {
+            session = session.bound(link);
+        }
         Driver::new(self.clone(), session, transport).run(observe)
     }
 

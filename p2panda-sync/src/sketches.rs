@@ -10,6 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     error::SyncError,
+    live::Links,
     sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch},
 };
 
@@ -46,6 +47,8 @@ pub struct Sketches {
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
+    /// What live links share goes along, as it belongs to the same replica.
+    pub(crate) links: Links,
 }
 
 /// A festival's logs, as far as they are durable.
@@ -79,6 +82,7 @@ impl Sketches {
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
+            links: Links::default(),
         }
     }
 

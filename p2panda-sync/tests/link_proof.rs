@@ -2,10 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod common;
+
+use std::{cell::RefCell, rc::Rc};
+
 use bytes::Bytes;
-use futures::{SinkExt as _, StreamExt as _, executor::block_on, future::try_join};
+use futures::{
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    executor::{LocalPool, block_on},
+    future::try_join,
+    task::LocalSpawnExt as _,
+};
 use p2panda_core::{Identity, LinkEnd, LinkProof, UserId, codec};
-use p2panda_sync::{LinkKey, MemoryTransport, NoiseTransport, StoppedClock, memory};
+use p2panda_sync::{
+    LinkKey, MemoryTransport, Node, NoiseTransport, Role, StoppedClock, SyncEvent, memory,
+};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 type Link = NoiseTransport<MemoryTransport>;
@@ -112,4 +123,44 @@ fn a_proof_of_an_earlier_link_between_the_same_devices_says_nothing() {
     ))
     .unwrap();
     assert_eq!(verify(&there, &proof, LinkEnd::Opener), None);
+}
+
+/// The users that the two ends of a link between two nodes get to know, and the bytes of it.
+fn meet(pool: &mut LocalPool, nodes: [&Node; 2], role: Role) -> [Vec<UserId>; 2] {
+    let (here, there) = link(1, 2);
+    let known = [here, there].into_iter().zip(nodes).zip([role, Role::Accept]);
+    let known: Vec<_> = known
+        .map(|((transport, node), role)| {
+            let users = Rc::new(RefCell::new(Vec::new()));
+            let seen = Rc::clone(&users);
+            let run = node.run(transport, role, move |event| {
+                if let SyncEvent::Peer { user } = event {
+                    seen.borrow_mut().push(user);
+                }
+            });
+            let handle = pool.spawner().spawn_local_with_handle(run.map(|_| ())).unwrap();
+            (users, handle)
+        })
+        .collect();
+    pool.run_until_stalled();
+    let mut known = known.into_iter().map(|(users, _link)| users.borrow().clone());
+    std::array::from_fn(|_| known.next().unwrap())
+}
+
+#[test]
+fn nodes_on_an_encrypted_link_that_stays_or_moves_something_know_their_users() {
+    let replicas = [1, 2].map(|seed| common::replica(seed, &[&common::festival(1)]));
+    let users = [&replicas[0], &replicas[1]].map(|replica| replica.user());
+    let nodes = replicas.map(|replica| Node::new(replica, StoppedClock, rng(5)));
+    let pair = [&nodes[0], &nodes[1]];
+    let mut pool = LocalPool::new();
+    // They hold the same.
+    assert_eq!(meet(&mut pool, pair, Role::Sync), [vec![], vec![]]);
+    let known = [vec![users[1]], vec![users[0]]];
+    assert_eq!(meet(&mut pool, pair, Role::Link), known);
+    let mut author = common::Author::new(11, common::festival(1).id());
+    nodes[0].with(|replica| author.fill(replica, 3, 10));
+    assert_eq!(meet(&mut pool, pair, Role::Sync), known);
+    assert_eq!(meet(&mut pool, pair, Role::Sync), [vec![], vec![]]);
+    assert_eq!(nodes[1].with(|replica| common::logs(replica)).len(), 1);
 }

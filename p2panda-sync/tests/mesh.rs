@@ -114,6 +114,17 @@ fn entries_that_came_from_elsewhere_in_the_meantime_are_not_missed() {
     ]);
 }
 
+#[test]
+fn a_peer_that_learnt_from_us_what_we_asked_it_for_is_not_blamed() {
+    run(vec![
+        Step::Link { from: 3, to: 1, frames: 1, once: false },
+        Step::Write { node: 3, entries: 1, size: 10 },
+        Step::Run { polls: 1 },
+        Step::Link { from: 0, to: 3, frames: 1, once: false },
+        Step::Write { node: 1, entries: 3, size: 30_000 },
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

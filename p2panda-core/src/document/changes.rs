@@ -19,6 +19,8 @@ struct ChangeInfo {
     max_op: u32,
     /// What it has seen of other writers.
     seen: Clock,
+    /// What of that it names itself: writers with how many of their changes.
+    others: Box<[(Writer, u32)]>,
 }
 
 #[derive(Debug)]
@@ -125,20 +127,33 @@ impl Changes {
         changes.partition_point(|change| change.max_op < op.counter) as u64
     }
 
-    /// What a writer's entry had seen of others.
-    pub(super) fn seen(&self, writer: Writer, position: u64) -> Vec<(Incarnation, u64)> {
+    fn change(&self, writer: Writer, position: u64) -> Option<&ChangeInfo> {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
-        let mut seen = Vec::new();
-        if let Some(change) =
-            self.writers.get(index(writer)).and_then(|info| info.changes.get(position))
-        {
-            change.seen.for_each(|other, length| {
-                if other != writer {
-                    seen.push((self.writers[index(other)].incarnation, u64::from(length)));
-                }
-            });
-        }
-        seen
+        self.writers.get(index(writer))?.changes.get(position)
+    }
+
+    /// Whether a writer's entry had seen any of others.
+    pub(super) fn has_seen_others(&self, writer: Writer, position: u64) -> bool {
+        self.change(writer, position).is_some_and(|change| !change.seen.is_empty())
+    }
+
+    /// What a writer's entry names as seen of others.
+    pub(super) fn dependencies(
+        &self,
+        writer: Writer,
+        position: u64,
+    ) -> impl Iterator<Item = (Incarnation, u64)> {
+        let others = self.change(writer, position).map(|change| &change.others[..]);
+        let named = others.unwrap_or_default().iter();
+        named.map(|(other, length)| (self.writers[index(*other)].incarnation, u64::from(*length)))
+    }
+
+    /// Every entry that names entries of others as seen.
+    pub(super) fn merges(&self) -> impl Iterator<Item = (Incarnation, u64)> {
+        self.writers.iter().flat_map(|WriterInfo { incarnation, changes, .. }| {
+            let merges = (0..).zip(changes).filter(|(_, change)| !change.others.is_empty());
+            merges.map(|(position, _)| (*incarnation, position))
+        })
     }
 
     /// Records a valid change.
@@ -158,11 +173,14 @@ impl Changes {
             self.by_incarnation.insert(incarnation, past.writer);
             self.writers.push(WriterInfo { incarnation, changes: Vec::new(), last: hash });
         }
+        let known = dependencies.iter().filter_map(|hash| self.by_hash.get(hash));
+        let others = known.filter(|(of, _)| *of != past.writer).map(|(of, at)| (*of, at + 1));
+        let others = others.collect();
         let info = &mut self.writers[index(past.writer)];
         let at = u32::try_from(info.changes.len()).unwrap_or(u32::MAX);
         self.by_hash.insert(hash, (past.writer, at));
         info.last = hash;
-        info.changes.push(ChangeInfo { max_op, seen: past.seen });
+        info.changes.push(ChangeInfo { max_op, seen: past.seen, others });
     }
 
     /// About how much memory this takes, in bytes.

@@ -3,7 +3,7 @@
 use std::{mem, sync::Arc};
 
 /// A writer: an incarnation of the document's user, by the order in which this device met them.
-pub(super) type Writer = u32;
+pub(crate) type Writer = u32;
 
 const BITS: u32 = 4;
 const WIDTH: usize = 1 << BITS;
@@ -14,7 +14,7 @@ const SLOTS: Writer = 1 << BITS;
 /// Every change has one. A tree whose parts are shared with the clocks it grew from: a change that
 /// has seen ten thousand incarnations and met one more costs a few nodes, not ten thousand counts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     root: Node,
     /// How many levels of inner nodes stand above the leaves.
     height: u32,
@@ -35,7 +35,7 @@ const fn slot(writer: Writer, height: u32) -> usize {
 
 impl Clock {
     /// How many changes of a writer.
-    pub(super) fn get(&self, writer: Writer) -> u32 {
+    pub(crate) fn get(&self, writer: Writer) -> u32 {
         if u64::from(writer) >> (BITS * (self.height + 1)) != 0 {
             return 0;
         }
@@ -53,7 +53,7 @@ impl Clock {
     }
 
     /// Adds a writer's changes up to a length.
-    pub(super) fn raise(&mut self, writer: Writer, length: u32) {
+    pub(crate) fn raise(&mut self, writer: Writer, length: u32) {
         if self.get(writer) < length {
             while u64::from(writer) >> (BITS * (self.height + 1)) != 0 {
                 self.grow();
@@ -63,7 +63,7 @@ impl Clock {
     }
 
     /// Adds all that another past holds.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         while self.height < other.height {
             self.grow();
         }
@@ -74,8 +74,13 @@ impl Clock {
         self.root.merge(&other.root);
     }
 
+    /// Whether there is nothing of any writer.
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self.root, Node::Empty)
+    }
+
     /// Every writer of whom there is something, with how much.
-    pub(super) fn for_each(&self, mut each: impl FnMut(Writer, u32)) {
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Writer, u32)) {
         self.root.for_each(0, self.height, &mut each);
     }
 

@@ -26,9 +26,8 @@ mod touched;
 mod waiting;
 mod writing;
 
-use std::collections::BTreeMap;
-
 use changes::Changes;
+pub(crate) use clock::{Clock, Writer};
 pub(crate) use draft::Draft;
 pub use draft::DraftError;
 pub(crate) use export::to_automerge;
@@ -36,7 +35,7 @@ use gate::{Gate, Known};
 use places::Places;
 pub use refusal::Refusal;
 pub(crate) use replay::Replay;
-pub(crate) use touched::{Touched, Wrote};
+pub(crate) use touched::{Merges, Touched, Wrote};
 use waiting::Waiting;
 
 use crate::{
@@ -63,9 +62,13 @@ pub(crate) enum Content {
         bytes: Vec<u8>,
         incarnation: Incarnation,
         index: u64,
-        seen: BTreeMap<Incarnation, u64>,
+        /// Whether the entry had seen any other incarnation's.
+        merged: bool,
     },
 }
+
+/// An entry that depends on entries of other incarnations: its incarnation and number, from 0.
+pub(crate) type Merge = (Incarnation, u64);
 
 /// One user's document: a pure function of the valid prefixes of its logs.
 #[derive(Debug)]
@@ -104,8 +107,11 @@ impl Document {
             }
             Ok(Gate::Passed(passed)) => {
                 let gate::Passed { hash, dependencies, past, max_op, brought } = *passed;
-                let touched = self.places.insert(brought, &self.changes, &past);
+                let mut touched = self.places.insert(brought, &self.changes, &past);
                 self.changes.insert(incarnation, hash, &dependencies, max_op, past);
+                if self.seen_directly((incarnation, position)).next().is_some() {
+                    touched.merge((incarnation, position));
+                }
                 let changes = &self.changes;
                 self.waiting.arrived(&hash, |other| changes.knows(other));
                 Outcome::Valid(touched)
@@ -149,6 +155,21 @@ impl Document {
     /// How many payloads of an incarnation's log are part of the document.
     pub(crate) fn length(&self, incarnation: &Incarnation) -> u64 {
         self.changes.find_writer(incarnation).map_or(0, |writer| self.changes.length(writer))
+    }
+
+    /// What an entry names as seen of other incarnations: how many entries of each. Whatever else
+    /// it had seen follows from these and from the entry before it.
+    pub(crate) fn seen_directly(
+        &self,
+        (incarnation, index): Merge,
+    ) -> impl Iterator<Item = (Incarnation, u64)> {
+        let writer = self.changes.find_writer(&incarnation);
+        writer.into_iter().flat_map(move |writer| self.changes.dependencies(writer, index))
+    }
+
+    /// Every entry that depends on entries of other incarnations.
+    pub(crate) fn merges(&self) -> impl Iterator<Item = Merge> {
+        self.changes.merges()
     }
 
     /// About how much memory the document takes, in bytes.

@@ -144,7 +144,7 @@ impl Document {
             bytes: bytes.to_vec(),
             incarnation: self.changes.incarnation(writer)?,
             index,
-            seen: self.changes.seen(writer, index).into_iter().collect(),
+            merged: self.changes.has_seen_others(writer, index),
         })
     }
 }

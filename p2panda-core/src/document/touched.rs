@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
+use super::Merge;
 use crate::id::LocalId;
 
 /// What of an entity or record was written.
@@ -15,20 +16,42 @@ pub(crate) enum Wrote {
     Paths(BTreeSet<Vec<SmolStr>>),
 }
 
-/// The places that changes wrote, by entity or record.
+/// The places that changes wrote, by entity or record, and the changes that merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Touched(BTreeMap<LocalId, Wrote>);
+pub(crate) struct Touched {
+    places: BTreeMap<LocalId, Wrote>,
+    merges: Merges,
+}
+
+/// Entries that depend on entries of other incarnations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Merges {
+    These(Vec<Merge>),
+    /// Those that there are, and none that there were.
+    All,
+}
+
+impl Default for Merges {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
 
 impl Touched {
     /// Everything that is there.
     pub(crate) fn whole(locals: impl IntoIterator<Item = LocalId>) -> Self {
-        Self(locals.into_iter().map(|local| (local, Wrote::Whole)).collect())
+        let places = locals.into_iter().map(|local| (local, Wrote::Whole)).collect();
+        Self { places, merges: Merges::All }
     }
 
     pub(crate) fn extend(&mut self, other: Self) {
-        for (local, wrote) in other.0 {
+        match (&mut self.merges, other.merges) {
+            (Merges::These(own), Merges::These(others)) => own.extend(others),
+            (merges, _) => *merges = Merges::All,
+        }
+        for (local, wrote) in other.places {
             match wrote {
-                Wrote::Whole => drop(self.0.insert(local, Wrote::Whole)),
+                Wrote::Whole => drop(self.places.insert(local, Wrote::Whole)),
                 Wrote::Paths(paths) => {
                     for path in paths {
                         self.insert(local.clone(), &path);
@@ -39,7 +62,18 @@ impl Touched {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&LocalId, &Wrote)> {
-        self.0.iter()
+        self.places.iter()
+    }
+
+    pub(crate) const fn merges(&self) -> &Merges {
+        &self.merges
+    }
+
+    /// Adds an entry that depends on others.
+    pub(super) fn merge(&mut self, merge: Merge) {
+        if let Merges::These(merges) = &mut self.merges {
+            merges.push(merge);
+        }
     }
 
     /// Adds a path of an entity; an empty one is the entity itself.
@@ -51,10 +85,10 @@ impl Touched {
 
     fn insert(&mut self, local: LocalId, path: &[SmolStr]) {
         if path.is_empty() {
-            self.0.insert(local, Wrote::Whole);
+            self.places.insert(local, Wrote::Whole);
             return;
         }
-        let wrote = self.0.entry(local).or_insert_with(|| Wrote::Paths(BTreeSet::new()));
+        let wrote = self.places.entry(local).or_insert_with(|| Wrote::Paths(BTreeSet::new()));
         let Wrote::Paths(paths) = wrote else { return };
         if (1..=path.len()).any(|length| paths.contains(&path[..length])) {
             return;
@@ -94,6 +128,6 @@ mod tests {
         touched.add("e", &path("a"));
         touched.add("e", &[]);
         touched.add("e", &path("b"));
-        assert_eq!(touched, Touched::whole(["e".parse().unwrap()]));
+        assert_eq!(touched.places, Touched::whole(["e".parse().unwrap()]).places);
     }
 }

@@ -38,6 +38,7 @@ use crate::{
     festival::Festival,
     id::{DocumentId, FestivalId, Incarnation, LogId, UserId},
     identity::Identity,
+    link::{ChannelBinding, LinkEnd, LinkProof},
     log::{Chain, DocumentDescriptor, Tip},
     schema::{FestivalInfo, Instant},
     store::{Batch, Entry, ResumeTokens, Store, StoreError, Table, prefix_end},
@@ -132,6 +133,13 @@ impl Replica {
     #[must_use]
     pub fn user(&self) -> UserId {
         self.identity.user()
+    }
+
+    /// Proves that this user is at this end of an encrypted link, our own: only to a peer that has
+    /// proved to know a festival in common.
+    #[must_use]
+    pub fn link_proof(&self, link: &ChannelBinding, end: LinkEnd) -> LinkProof {
+        LinkProof::sign(&self.identity, link, end)
     }
 
     /// Founds a festival and says what it is.

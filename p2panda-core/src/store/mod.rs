@@ -8,6 +8,8 @@ mod memory;
 mod redb;
 mod resume;
 
+use std::{collections::BTreeMap, ops::Bound};
+
 pub use memory::MemoryStore;
 #[cfg(feature = "redb")]
 pub use redb::RedbStore;
@@ -95,9 +97,12 @@ pub type Write = (Table, Vec<u8>, Option<Vec<u8>>);
 pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// Writes that are applied together or not at all; a later write of one key wins.
+///
+/// It can be read before it is applied, so that what is added next can build on it. Each key is
+/// held once, however often it is written.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    writes: Vec<Write>,
+    writes: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Table::ALL.len()],
 }
 
 impl Batch {
@@ -109,24 +114,47 @@ impl Batch {
 
     /// Sets a key.
     pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.writes.push((table, key.into(), Some(value.into())));
+        self.writes[table as usize].insert(key.into(), Some(value.into()));
     }
 
     /// Deletes a key; deleting what is not there is no error.
     pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
-        self.writes.push((table, key.into(), None));
+        self.writes[table as usize].insert(key.into(), None);
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.iter().all(BTreeMap::is_empty)
     }
 
-    /// The writes, in the order in which they were added.
+    /// What is written to a key: the new value, or `None` within where it is deleted. `None` where
+    /// the batch leaves the key alone.
     #[must_use]
-    pub fn into_writes(self) -> Vec<Write> {
-        self.writes
+    pub fn get(&self, table: Table, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.writes[table as usize].get(key).map(Option::as_deref)
+    }
+
+    /// What is written to the keys with `start <= key`, and `key < end` where an end is given, in
+    /// ascending order.
+    pub fn range(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        // `BTreeMap::range` panics where the end is before the start.
+        let end = end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.max(start)));
+        let written = self.writes[table as usize].range::<[u8], _>((Bound::Included(start), end));
+        written.map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// The writes, by table and key: one for each key.
+    pub fn into_writes(self) -> impl Iterator<Item = Write> {
+        let tables = Table::ALL.into_iter().zip(self.writes);
+        tables.flat_map(|(table, writes)| {
+            writes.into_iter().map(move |(key, value)| (table, key, value))
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use ::redb::{
 
 use mark::MarkFile;
 
-use super::{Batch, CommitId, Entry, FORMAT, FORMAT_KEY, Store, StoreError, Table, Write};
+use super::{Batch, CommitId, Entry, FORMAT, FORMAT_KEY, Store, StoreError, Table};
 
 /// Bytes of the file held in memory.
 const CACHE: usize = 32 << 20;
@@ -146,8 +146,7 @@ impl RedbStore {
     fn write(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         // A reader that stays open would keep redb from reusing the space that this frees.
         self.reader.take();
-        write(&self.database, batch.into_writes(), durability)
-            .map_err(|error| refuse(&self.name, error))
+        write(&self.database, batch, durability).map_err(|error| refuse(&self.name, error))
     }
 }
 
@@ -256,18 +255,15 @@ fn set_up(database: &Database) -> Result<(), ::redb::Error> {
     Ok(transaction.commit()?)
 }
 
-fn write(
-    database: &Database,
-    mut writes: Vec<Write>,
-    durability: Durability,
-) -> Result<(), ::redb::Error> {
+fn write(database: &Database, batch: Batch, durability: Durability) -> Result<(), ::redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
-    // Each table is opened once. The sort is stable: of two writes of a key, the later one wins.
-    writes.sort_by_key(|(table, ..)| *table);
-    for group in writes.chunk_by(|(a, ..), (b, ..)| a == b) {
-        let mut table = transaction.open_table(definition(group[0].0))?;
-        for (_, key, value) in group {
+    // Each table is opened once, and what was written is let go of at once: redb holds it too.
+    let mut writes = batch.into_writes().peekable();
+    while let Some((table, ..)) = writes.peek() {
+        let name = *table;
+        let mut table = transaction.open_table(definition(name))?;
+        while let Some((_, key, value)) = writes.next_if(|(table, ..)| *table == name) {
             match value {
                 Some(value) => table.insert(key.as_slice(), value.as_slice())?,
                 None => table.remove(key.as_slice())?,

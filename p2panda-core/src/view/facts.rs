@@ -3,18 +3,22 @@ use std::collections::BTreeMap;
 use crate::{
     id::{EntityId, Incarnation, UserId},
     schema::{Record, Resource},
+    view::Causality,
 };
 
 /// Where a record stands: the payload of its author's document that first put it, and what of the
 /// author's own logs of that document the payload knew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Two positions of one document are equal where they name the same entry; what that had seen
+/// follows from it.
+#[derive(Clone, Debug)]
 pub struct Position {
     /// The incarnation that wrote it.
     pub incarnation: Incarnation,
     /// The entry in that incarnation's log of the record's document, from 0.
     pub index: u64,
-    /// How many entries of each *other* incarnation's log of that document it had seen.
-    pub seen: BTreeMap<Incarnation, u64>,
+    /// From what follows what the entry had seen of the document's *other* incarnations.
+    pub causality: Causality,
 }
 
 impl Position {
@@ -24,10 +28,25 @@ impl Position {
         if self.incarnation == other.incarnation {
             self.index < other.index
         } else {
-            other.seen.get(&self.incarnation).is_some_and(|length| self.index < *length)
+            let of_other = (other.incarnation, other.index);
+            self.index < other.causality.seen_of(of_other, &self.incarnation)
         }
     }
+
+    /// How many entries of each *other* incarnation's log of the document the entry had seen.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<Incarnation, u64> {
+        self.causality.seen((self.incarnation, self.index))
+    }
 }
+
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        (self.incarnation, self.index) == (other.incarnation, other.index)
+    }
+}
+
+impl Eq for Position {}
 
 /// A record about a resource, with everything that a policy may read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -125,7 +125,7 @@ impl RowWriter<'_> {
             }
         };
         let key = index_key(IndexOf::State, self.festival, &[&id_part(id)]);
-        let old = self.reader().get(Table::Index, key.clone())?;
+        let old = self.reader().get(Table::Index, &key)?;
         let old: Option<State> =
             old.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()?;
         if old == new {
@@ -165,7 +165,7 @@ impl RowWriter<'_> {
     ) -> Result<(), StoreError> {
         let malformed = cell.is_some_and(|cell| amendment_error(cell).is_some());
         let key = index_key(IndexOf::Malformed, self.festival, &[&id_part(id), name.as_bytes()]);
-        if self.reader().get(Table::Index, key.clone())?.is_some() != malformed {
+        if self.reader().get(Table::Index, &key)?.is_some() != malformed {
             self.set(Table::Index, key, malformed.then(Vec::new));
         }
         Ok(())

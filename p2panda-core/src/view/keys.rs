@@ -90,12 +90,14 @@ pub(super) enum IndexOf {
     Released = b'f' as isize,
     /// Entities by the blobs that they refer to.
     Blob = b'i' as isize,
+    /// By document and entry: what the entry names as seen of other incarnations.
+    Merge = b'p' as isize,
     /// By row: its newest change, and the change at which it first arrived.
     Change = b's' as isize,
 }
 
 impl IndexOf {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Author,
         Self::Kind,
         Self::Schedule,
@@ -109,6 +111,7 @@ impl IndexOf {
         Self::Standing,
         Self::Released,
         Self::Blob,
+        Self::Merge,
         Self::Change,
     ];
 }

@@ -42,6 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod causality;
 mod facts;
 mod index;
 mod keys;
@@ -57,6 +58,7 @@ pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 
+pub use causality::{Causality, Merge};
 pub use facts::{Arrivals, Fact, Position, ResourceFacts};
 pub(crate) use keys::is_arrival_key;
 pub(crate) use keys::{author_key, documents_of, stored_at};

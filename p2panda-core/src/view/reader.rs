@@ -8,44 +8,31 @@ use crate::{
     log::DocumentDescriptor,
     replica::damaged,
     schema::{Fields, Value},
-    store::{Entry, Store, StoreError, Table, prefix_end},
+    store::{Batch, Entry, Store, StoreError, Table, prefix_end},
     view::keys::{path_key, push_name, read_names, row_key},
 };
-
-/// What a batch has written: by table and key, `None` where it deletes.
-pub(super) type Pending = BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>;
-
-static NOTHING: Pending = Pending::new();
 
 /// Reads the rows of one festival.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     store: &'a dyn Store,
-    pending: &'a Pending,
+    batch: Option<&'a Batch>,
     pub(super) festival: FestivalId,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn stored(store: &'a dyn Store, festival: FestivalId) -> Self {
-        Self { store, pending: &NOTHING, festival }
+        Self { store, batch: None, festival }
     }
 
-    pub(super) const fn with(
-        store: &'a dyn Store,
-        pending: &'a Pending,
-        festival: FestivalId,
-    ) -> Self {
-        Self { store, pending, festival }
+    pub(super) const fn with(store: &'a dyn Store, batch: &'a Batch, festival: FestivalId) -> Self {
+        Self { store, batch: Some(batch), festival }
     }
 
-    pub(super) fn get(&self, table: Table, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.pending.is_empty() {
-            return self.store.get(table, &key);
-        }
-        let place = (table, key);
-        match self.pending.get(&place) {
-            Some(value) => Ok(value.clone()),
-            None => self.store.get(table, &place.1),
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.batch.and_then(|batch| batch.get(table, key)) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.store.get(table, key),
         }
     }
 
@@ -69,7 +56,7 @@ impl<'a> Reader<'a> {
         let mut entries: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
         for (key, value) in written {
             match value {
-                Some(value) => entries.insert(key.clone(), value.clone()),
+                Some(value) => entries.insert(key.to_vec(), value.to_vec()),
                 None => entries.remove(key),
             };
         }
@@ -87,10 +74,10 @@ impl<'a> Reader<'a> {
             let Some((key, _)) = self.store.range(table, &start, end.as_deref(), 1)?.pop() else {
                 return Ok(false);
             };
-            start.clone_from(&key);
-            if !self.pending.contains_key(&(table, key)) {
+            if self.batch.is_none_or(|batch| batch.get(table, &key).is_none()) {
                 return Ok(true);
             }
+            start = key;
             start.push(0);
         }
     }
@@ -100,16 +87,8 @@ impl<'a> Reader<'a> {
         table: Table,
         start: &[u8],
         end: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> {
-        let pending = if self.pending.is_empty() { &NOTHING } else { self.pending };
-        let end = end.map(<[u8]>::to_vec);
-        pending
-            .range((table, start.to_vec())..)
-            .map(|((in_table, key), value)| (*in_table, key, value))
-            .take_while(move |(in_table, key, _)| {
-                *in_table == table && end.as_ref().is_none_or(|end| *key < end)
-            })
-            .map(|(_, key, value)| (key, value))
+    ) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        self.batch.into_iter().flat_map(move |batch| batch.range(table, start, end))
     }
 
     /// What a document is; `None` before any of its logs has arrived.
@@ -117,7 +96,7 @@ impl<'a> Reader<'a> {
         &self,
         document: &DocumentId,
     ) -> Result<Option<DocumentDescriptor>, StoreError> {
-        let bytes = self.get(Table::Documents, document.as_bytes().to_vec())?;
+        let bytes = self.get(Table::Documents, document.as_bytes())?;
         bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
     }
 
@@ -128,7 +107,7 @@ impl<'a> Reader<'a> {
 
     /// Whether an entity or record is there.
     pub(super) fn exists(&self, id: &EntityId) -> Result<bool, StoreError> {
-        Ok(self.get(Table::Rows, row_key(self.festival, id))?.is_some())
+        Ok(self.get(Table::Rows, &row_key(self.festival, id))?.is_some())
     }
 
     /// An entity as its own document says it is: all of its fields.

@@ -14,7 +14,7 @@ use crate::{
     schema::{Answer, Record, Span, Terms},
     store::{StoreError, Table},
     view::{
-        Fact, Position,
+        Causality, Fact, Position,
         keys::{IndexOf, class_of, id_part, index_key, ordered, read_id, row_key},
         reader::Reader,
         writer::RowWriter,
@@ -28,15 +28,20 @@ pub(super) struct RecordRow {
     bytes: ByteBuf,
     incarnation: Incarnation,
     index: u64,
-    seen: BTreeMap<ByteBuf, u64>,
+    /// Whether the entry had seen any other incarnation's.
+    merged: bool,
+}
+
+/// What a record says, and who signed it.
+pub(super) struct Signed {
+    pub(super) author: UserId,
+    pub(super) record: Record,
 }
 
 impl RecordRow {
     fn new(author: UserId, content: Content) -> Option<Self> {
-        let Content::Record { bytes, incarnation, index, seen } = content else { return None };
-        let seen = seen.into_iter();
-        let seen = seen.map(|(other, length)| (ByteBuf::from(*other.as_bytes()), length)).collect();
-        Some(Self { author, bytes: ByteBuf::from(bytes), incarnation, index, seen })
+        let Content::Record { bytes, incarnation, index, merged } = content else { return None };
+        Some(Self { author, bytes: ByteBuf::from(bytes), incarnation, index, merged })
     }
 
     /// What is wrong with its content; `None` where it is a record that this version knows.
@@ -44,23 +49,9 @@ impl RecordRow {
         Record::from_bytes(&self.bytes).err().map(|error| error.to_string())
     }
 
-    /// The record as a fact; `None` where its content is no record that this version knows.
-    fn fact(self, id: EntityId) -> Option<Fact> {
-        let incarnation = |bytes: ByteBuf| {
-            <[u8; 8]>::try_from(bytes.as_slice()).ok().map(Incarnation::from_bytes)
-        };
-        let seen =
-            self.seen.into_iter().filter_map(|(bytes, length)| Some((incarnation(bytes)?, length)));
-        Some(Fact {
-            id,
-            author: self.author,
-            record: Record::from_bytes(&self.bytes).ok()?,
-            position: Position {
-                incarnation: self.incarnation,
-                index: self.index,
-                seen: seen.collect(),
-            },
-        })
+    /// What it says; `None` where its content is no record that this version knows.
+    fn signed(&self) -> Option<Signed> {
+        Some(Signed { author: self.author, record: Record::from_bytes(&self.bytes).ok()? })
     }
 
     /// The secondary keys that follow from the record alone.
@@ -113,13 +104,13 @@ impl Reader<'_> {
         if !id.local.is_record() {
             return Ok(None);
         }
-        let bytes = self.get(Table::Rows, row_key(self.festival, id))?;
+        let bytes = self.get(Table::Rows, &row_key(self.festival, id))?;
         bytes.map(|bytes| codec::decode_stored(&bytes).map_err(damaged)).transpose()
     }
 
     /// A request, decision, release or withdrawal.
-    pub(super) fn record(&self, id: &EntityId) -> Result<Option<Fact>, StoreError> {
-        Ok(self.record_row(id)?.and_then(|row| row.fact(id.clone())))
+    pub(super) fn signed(&self, id: &EntityId) -> Result<Option<Signed>, StoreError> {
+        Ok(self.record_row(id)?.and_then(|row| row.signed()))
     }
 
     /// Whether something of an index names `about` and was written by `author`.
@@ -135,15 +126,50 @@ impl Reader<'_> {
 
     /// Whether a request waits for its resource's owner: neither withdrawn nor answered, but for
     /// answers that were released.
-    fn is_open(&self, request: &Fact, resource: &EntityId) -> Result<bool, StoreError> {
-        if self.said(IndexOf::Withdrawn, &request.id, &request.author)? {
+    fn is_open(
+        &self,
+        request: &EntityId,
+        requester: &UserId,
+        resource: &EntityId,
+    ) -> Result<bool, StoreError> {
+        if self.said(IndexOf::Withdrawn, request, requester)? {
             return Ok(false);
         }
         // Before the resource's document has arrived nobody is known to own it.
         Ok(match self.author(&resource.document)? {
-            Some(owner) => !self.said(IndexOf::Standing, &request.id, &owner)?,
+            Some(owner) => !self.said(IndexOf::Standing, request, &owner)?,
             None => true,
         })
+    }
+}
+
+/// Records as facts: what is known of their documents' causality is read once.
+pub(super) struct Facts<'a> {
+    reader: Reader<'a>,
+    documents: BTreeMap<DocumentId, Causality>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) const fn new(reader: Reader<'a>) -> Self {
+        Self { reader, documents: BTreeMap::new() }
+    }
+
+    /// A request, decision, release or withdrawal.
+    pub(super) fn get(&mut self, id: EntityId) -> Result<Option<Fact>, StoreError> {
+        let Some(row) = self.reader.record_row(&id)? else { return Ok(None) };
+        let Some(Signed { author, record }) = row.signed() else { return Ok(None) };
+        let causality = match self.documents.get(&id.document) {
+            Some(known) => known.clone(),
+            None if !row.merged => Causality::default(),
+            None => {
+                let read = self.reader.causality(&id.document)?;
+                self.documents.insert(id.document, read.clone());
+                read
+            }
+        };
+        let RecordRow { incarnation, index, .. } = row;
+        let position = Position { incarnation, index, causality };
+        Ok(Some(Fact { id, author, record, position }))
     }
 }
 
@@ -167,7 +193,7 @@ impl RowWriter<'_> {
         self.set(Table::Rows, row_key(festival, id), new.as_ref().map(codec::encode));
         self.record_change(id)?;
         let row = new.or(old);
-        let Some(Fact { record, author, .. }) = row.and_then(|row| row.fact(id.clone())) else {
+        let Some(Signed { record, author }) = row.and_then(|row| row.signed()) else {
             return Ok(());
         };
         match record {
@@ -176,9 +202,9 @@ impl RowWriter<'_> {
             Record::Decision(decision) => self.stand(id, &decision.request, &author),
             Record::Release(release) => {
                 for decision in &release.decisions {
-                    let fact = self.reader().record(decision)?;
-                    if let Some(Fact { record: Record::Decision(terms), author: decider, .. }) =
-                        fact
+                    let signed = self.reader().signed(decision)?;
+                    if let Some(Signed { record: Record::Decision(terms), author: decider }) =
+                        signed
                         && decider == author
                     {
                         self.stand(decision, &terms.request, &author)?;
@@ -206,8 +232,8 @@ impl RowWriter<'_> {
 
     /// Notes whether a request that may be there is open.
     fn reopen_known(&mut self, request: &EntityId) -> Result<(), StoreError> {
-        match self.reader().record(request)? {
-            Some(Fact { record: Record::Request(asked), .. }) => {
+        match self.reader().signed(request)? {
+            Some(Signed { record: Record::Request(asked), .. }) => {
                 self.reopen(request, &asked.terms.resource)
             }
             _ => Ok(()),
@@ -216,13 +242,13 @@ impl RowWriter<'_> {
 
     /// Notes whether a request for a resource is open.
     fn reopen(&mut self, request: &EntityId, resource: &EntityId) -> Result<(), StoreError> {
-        let open = match self.reader().record(request)? {
-            Some(fact) => self.reader().is_open(&fact, resource)?,
+        let open = match self.reader().signed(request)? {
+            Some(asked) => self.reader().is_open(request, &asked.author, resource)?,
             None => false,
         };
         let parts: [&[u8]; 2] = [&id_part(resource), &id_part(request)];
         let key = index_key(IndexOf::Open, self.festival, &parts);
-        if self.reader().get(Table::Index, key.clone())?.is_some() != open {
+        if self.reader().get(Table::Index, &key)?.is_some() != open {
             self.set(Table::Index, key, open.then(Vec::new));
         }
         Ok(())
@@ -233,7 +259,7 @@ impl RowWriter<'_> {
     pub(super) fn introduce(&mut self, document: &DocumentId) -> Result<(), StoreError> {
         let parts: [&[u8]; 2] = [self.user.as_bytes(), document.as_bytes()];
         let key = index_key(IndexOf::Author, self.festival, &parts);
-        if self.reader().get(Table::Index, key.clone())?.is_some() {
+        if self.reader().get(Table::Index, &key)?.is_some() {
             return Ok(());
         }
         self.put(Table::Index, key, vec![]);

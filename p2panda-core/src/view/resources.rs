@@ -9,6 +9,7 @@ use crate::{
     view::{
         Arrivals, Fact, ResourceFacts, Typed, View,
         keys::{IndexOf, id_part, index_key, read_id, read_u64},
+        records::{Facts, Signed},
     },
 };
 
@@ -36,7 +37,7 @@ impl View<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn record(&self, id: &EntityId) -> Result<Option<Fact>, StoreError> {
-        self.reader().record(id)
+        Facts::new(self.reader()).get(id.clone())
     }
 
     /// All that is known of a resource, for the policies.
@@ -86,12 +87,13 @@ impl View<'_> {
     pub fn open_requests(&self, owner: &UserId) -> Result<Vec<Fact>, StoreError> {
         let documents = index_key(IndexOf::Author, self.festival(), &[owner.as_bytes()]);
         let mut open = Vec::new();
+        let mut facts = Facts::new(self.reader());
         for (document, _) in self.reader().scan(Table::Index, &documents)? {
             let document = &document[documents.len()..];
             let prefix = index_key(IndexOf::Open, self.festival(), &[document]);
             for (key, _) in self.reader().scan(Table::Index, &prefix)? {
                 let (_, request) = read_id(&key[prefix.len() - document.len()..])?;
-                open.extend(self.record(&read_id(request)?.0)?);
+                open.extend(facts.get(read_id(request)?.0)?);
             }
         }
         Ok(open)
@@ -109,7 +111,7 @@ impl View<'_> {
     ) -> Result<Vec<Booking>, StoreError> {
         let mut bookings: BTreeMap<(Span, EntityId, Terms), Booking> = BTreeMap::new();
         for (_, id) in self.during(IndexOf::Booking, &[&id_part(resource)], span)? {
-            let Some(Fact { author, record, .. }) = self.record(&id)? else { continue };
+            let Some(Signed { author, record }) = self.reader().signed(&id)? else { continue };
             let (request, terms, confirmed) = match record {
                 Record::Request(request) => {
                     if self.reader().said(IndexOf::Withdrawn, &id, &author)? {
@@ -188,8 +190,9 @@ impl View<'_> {
 
     fn records(&self, index: IndexOf, of: &[u8]) -> Result<Vec<Fact>, StoreError> {
         let mut records = Vec::new();
+        let mut facts = Facts::new(self.reader());
         for id in self.indexed(index, &[of])? {
-            records.extend(self.record(&id)?);
+            records.extend(facts.get(id)?);
         }
         Ok(records)
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    codec,
     document::{Content, Document, Touched, Wrote},
     id::{EntityId, FestivalId, UserId},
     log::DocumentDescriptor,
@@ -16,12 +15,12 @@ use crate::{
             IndexOf, counter_key, feed_key, id_part, index_key, path_key, read_names, read_u64,
             row_key,
         },
-        reader::{Pending, Reader, cells},
+        reader::{Reader, cells},
     },
 };
 
 /// The version of the stored rows and indexes: a store with another one has them made anew.
-pub(crate) const VIEW_VERSION: u32 = 3;
+pub(crate) const VIEW_VERSION: u32 = 4;
 
 /// The newest cursor of a festival's changes feed; 0 before the first change.
 pub(super) fn feed_end(store: &dyn Store, festival: FestivalId) -> Result<u64, StoreError> {
@@ -33,7 +32,6 @@ pub(super) fn feed_end(store: &dyn Store, festival: FestivalId) -> Result<u64, S
 pub(crate) struct Written {
     first: u64,
     next: u64,
-    pending: Pending,
 }
 
 /// Writes what changed of one document, with everything that follows from it.
@@ -45,11 +43,11 @@ pub(crate) struct RowWriter<'a> {
     descriptor: &'a DocumentDescriptor,
     first: u64,
     next: u64,
-    pending: Pending,
 }
 
 impl<'a> RowWriter<'a> {
-    /// Starts writing, or goes on after what another writer wrote into the same batch.
+    /// Starts writing, or goes on after what another writer wrote into the same batch. The
+    /// descriptor is in the store, or in the batch.
     pub(crate) fn new(
         store: &'a dyn Store,
         batch: &'a mut Batch,
@@ -57,21 +55,16 @@ impl<'a> RowWriter<'a> {
         before: Option<Written>,
     ) -> Result<Self, StoreError> {
         let festival = descriptor.festival;
-        let Written { first, next, mut pending } = match before {
+        let Written { first, next } = match before {
             Some(before) => before,
             None => {
                 let next = feed_end(store, festival)? + 1;
-                Written { first: next, next, pending: Pending::new() }
+                Written { first: next, next }
             }
         };
-        let document = descriptor.id();
-        pending.insert(
-            (Table::Documents, document.as_bytes().to_vec()),
-            Some(codec::encode(descriptor)),
-        );
         let user = descriptor.user;
-        let mut writer = Self { store, batch, festival, user, descriptor, first, next, pending };
-        writer.introduce(&document)?;
+        let mut writer = Self { store, batch, festival, user, descriptor, first, next };
+        writer.introduce(&descriptor.id())?;
         Ok(writer)
     }
 
@@ -82,6 +75,7 @@ impl<'a> RowWriter<'a> {
         touched: &Touched,
     ) -> Result<(), StoreError> {
         let id = self.descriptor.id();
+        self.merges(&id, document, touched)?;
         for (local, wrote) in touched.iter() {
             let id = EntityId::new(id, local.clone());
             if local.is_record() {
@@ -99,21 +93,19 @@ impl<'a> RowWriter<'a> {
             let end = self.next - 1;
             self.batch.put(Table::Meta, counter_key(self.festival), end.to_be_bytes());
         }
-        Written { first: self.first, next: self.next, pending: self.pending }
+        Written { first: self.first, next: self.next }
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
-        Reader::with(self.store, &self.pending, self.festival)
+        Reader::with(self.store, self.batch, self.festival)
     }
 
     pub(super) fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
-        self.batch.put(table, key.clone(), value.clone());
-        self.pending.insert((table, key), Some(value));
+        self.batch.put(table, key, value);
     }
 
     pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
-        self.batch.delete(table, key.clone());
-        self.pending.insert((table, key), None);
+        self.batch.delete(table, key);
     }
 
     pub(super) fn set(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -226,7 +218,7 @@ impl<'a> RowWriter<'a> {
     pub(super) fn record_change(&mut self, id: &EntityId) -> Result<(), StoreError> {
         let row = id_part(id);
         let key = index_key(IndexOf::Change, self.festival, &[&row]);
-        let old = self.reader().get(Table::Index, key.clone())?;
+        let old = self.reader().get(Table::Index, &key)?;
         if let Some(cursor) = old.as_ref().and_then(|bytes| read_u64(bytes, 0)) {
             self.delete(Table::Feed, feed_key(self.festival, cursor));
         }

@@ -1,11 +1,15 @@
 //! Inputs that cost a device as much as they can.
 
 use automerge::legacy::OpId;
-use p2panda_core::Incarnation;
+use p2panda_core::{
+    EntityId, Incarnation, LocalId,
+    schema::{Record, Withdrawal},
+};
 
 use crate::{
     Input, MIB,
     forge::{Forge, MAP, NULL, incarnation, op},
+    stage,
 };
 
 const W: Incarnation = Incarnation::from_bytes([1; 8]);
@@ -59,7 +63,8 @@ impl Entity {
     }
 }
 
-/// What of a megabyte a slow input takes: all of it where the peaks are printed.
+/// What of a megabyte a slow input takes: all of it where the peaks are printed. The limit goes
+/// with it.
 fn slow() -> usize {
     if std::env::var_os("P2PANDA_MEMORY").is_some() { MIB } else { MIB / 4 }
 }
@@ -212,7 +217,7 @@ pub(crate) fn twice(forge: &mut Forge) -> Input {
 pub(crate) fn records(forge: &mut Forge) -> Input {
     use automerge::{ScalarValue, legacy::OpType};
     // The others in their shadow: each record's row says what its change had seen.
-    let mut input = in_a_row_of(forge, slow() / 3);
+    let mut input = in_a_row_of(forge, MIB / 3);
     let mut size: usize = input.iter().flat_map(|(_, log)| log).map(Vec::len).sum();
     let head = forge.last(input.last().unwrap().0).unwrap();
     let mut log = Vec::new();
@@ -226,12 +231,38 @@ pub(crate) fn records(forge: &mut Forge) -> Input {
         });
         let payload = forge.change(W, &[head], operations.collect());
         size += payload.len();
-        if size > slow() {
+        if size > MIB {
             break;
         }
         log.push(payload);
     }
     input.push((W, log));
+    input
+}
+
+/// Thousands of incarnations, each of which has seen all before it and puts a few records. The
+/// first arrives last: all of it comes to be in one batch.
+pub(crate) fn a_crowd_with_records(forge: &mut Forge) -> Input {
+    use automerge::{ScalarValue, legacy::OpType};
+    let stage: EntityId = stage();
+    let request = EntityId::new(stage.document, "#x".parse().unwrap());
+    let (mut last, mut n) = (None, 0_u64);
+    let mut input = incarnations(forge, MIB, |forge, writer| {
+        let operations = (0..2).map(|_| {
+            n += 1;
+            let (resource, request) = (stage.clone(), request.clone());
+            let reason = n.to_string();
+            let content = Record::Withdrawal(Withdrawal { resource, request, reason }).to_bytes();
+            let key = LocalId::of_record(&content);
+            op(None, key.as_str(), OpType::Put(ScalarValue::Bytes(content)), vec![])
+        });
+        let operations = operations.collect();
+        let others: Vec<_> = last.into_iter().collect();
+        let payload = forge.change(writer, &others, operations);
+        last = forge.last(writer);
+        payload
+    });
+    input.reverse();
     input
 }
 

@@ -9,7 +9,7 @@ use p2panda_core::{
         Answer, Decision, Instant, PolicySpec, Record, Release, Request, Resource, Span, Terms,
         Withdrawal,
     },
-    view::{Arrivals, Fact, Position, ResourceFacts},
+    view::{Arrivals, Causality, Fact, Merge, Position, ResourceFacts},
 };
 use p2panda_policy::{Act, Duty, Evaluation, Policies, Tokens, Verdict, evaluate, steward};
 
@@ -116,7 +116,7 @@ impl Device {
             id: EntityId::new(document(self.user), LocalId::of_record(&record.to_bytes())),
             author: user(self.user),
             record,
-            position: Position { incarnation, index, seen: self.seen.clone() },
+            position: position(incarnation, index, &self.seen),
         }
     }
 
@@ -163,6 +163,17 @@ impl Device {
         let request = request.id.clone();
         self.write(Record::Withdrawal(Withdrawal { resource, request, reason }))
     }
+}
+
+/// The position of an entry that had seen so many entries of other incarnations.
+pub(crate) fn position(
+    incarnation: Incarnation,
+    index: u64,
+    seen: &BTreeMap<Incarnation, u64>,
+) -> Position {
+    let seen: Vec<_> = seen.iter().map(|(other, length)| (*other, *length)).collect();
+    let merge = Some(Merge { incarnation, index, seen }).filter(|merge| !merge.seen.is_empty());
+    Position { incarnation, index, causality: Causality::new(merge) }
 }
 
 /// What one peer holds of Olga's stage.

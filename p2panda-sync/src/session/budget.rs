@@ -38,6 +38,11 @@ impl Budget {
         self.charge(now, 100 + logs as u64 / 2)
     }
 
+    /// Looking so many heads up.
+    pub(super) fn heads(&mut self, now: Duration, count: usize) -> Result<(), SyncError> {
+        self.charge(now, 10 + 2 * count as u64)
+    }
+
     fn charge(&mut self, now: Duration, work: u64) -> Result<(), SyncError> {
         if now.saturating_sub(self.since) >= WINDOW {
             *self = Self::new(now);

@@ -129,6 +129,7 @@ impl Exchange {
         }
         let ours = sketch.len() as u64;
         if let Some(differences) = self.decode_syndromes(place, &theirs, cx)? {
+            self.compared(place, &differences, cx)?;
             return self.act_on(place, differences, cx);
         }
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
@@ -276,6 +277,7 @@ impl Exchange {
         match found {
             Some(differences) => {
                 common.state = State::Over;
+                self.compared(more.place, &differences, cx)?;
                 self.act_on(more.place, differences, cx)
             }
             None if more.last => {
@@ -354,9 +356,14 @@ impl Exchange {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         let salt = Salt(salt.0);
         let logs = cx.sketches.sketch(cx.replica, common.festival, common.salt)?.len();
-        self.budget.salt(cx.now, if salt == common.salt { 0 } else { logs })?;
+        let (same, idly) = (salt == common.salt, common.is_over());
+        self.budget.salt(cx.now, if same { 0 } else { logs })?;
         common.restart(salt);
         self.wishes.forget(place);
+        if !same {
+            self.forget_told(place);
+        }
+        self.compares_idly(idly, &cx.sketches.links);
         self.telling.retain(|telling| telling.place() != place);
         let theirs = read_syndromes(&sums, "RESALT")?;
         self.compare(place, theirs, None, cx)

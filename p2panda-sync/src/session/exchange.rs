@@ -6,7 +6,10 @@
 //! A `DONE` says how many of the other side's messages are taken care of. A side is settled when it
 //! owes nothing, has said so, and was told the same.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use p2panda_core::{EarlySegments, FestivalId, LogId};
 
@@ -14,7 +17,8 @@ use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
-    greeting::{Agreed, Nonces, Start},
+    greeting::{Agreed, Hashes, Start},
+    live::Live,
     report::SyncEvent,
     standing::Standing,
     wishes::Wishes,
@@ -36,18 +40,19 @@ const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
-    pub(super) nonces: Nonces,
+    pub(super) hashes: Hashes,
     /// The largest frame that both sides take.
     pub(super) frame: usize,
     /// The festivals in common, by their place in the `HELLO`.
     pub(super) commons: BTreeMap<u64, Common>,
     pub(super) places: BTreeMap<FestivalId, u64>,
-    /// `OPEN`, until it is sent.
-    greeting: Option<Message>,
+    /// `OPEN` and `PROOF`, until they are sent.
+    greeting: VecDeque<Message>,
     /// Small messages that wait, and what is told in several.
     pub(super) queue: VecDeque<Message>,
     pub(super) telling: VecDeque<Telling>,
-    live: bool,
+    /// What makes it a link that stays.
+    pub(super) live: Option<Live>,
     /// The connection has ended as it should.
     ended: bool,
 
@@ -78,9 +83,12 @@ pub(super) struct Exchange {
     pub(super) budget: Budget,
     pub(super) seed: u64,
 
-    /// Messages sent, and messages of the peer that were taken in.
+    /// Messages sent, and messages of the peer that were taken in; and up to which of them the other
+    /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
+    asked: u64,
+    owed: u64,
     /// What we told the peer last, and it us.
     told: Option<u64>,
     heard: Option<u64>,
@@ -97,6 +105,8 @@ pub(super) struct Exchange {
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
+    /// What had been moved then.
+    moved: u64,
 }
 
 impl Exchange {
@@ -107,7 +117,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Result<Self, SyncError> {
         let (mut this, starts) = Self::new(true, agreed, seed, cx);
-        this.greeting = Some(Message::Open(open));
+        this.greeting.push_front(Message::Open(open));
         this.awaited = true;
         if starts.iter().all(|(_, start)| matches!(start, Start::Equal)) {
             // The OPEN says as much.
@@ -143,8 +153,16 @@ impl Exchange {
         Ok(this)
     }
 
-    fn new(opener: bool, agreed: Agreed, seed: u64, cx: &Context<'_>) -> (Self, Vec<(u64, Start)>) {
-        let Agreed { nonces, commons, cursor, frame, live } = agreed;
+    fn new(
+        opener: bool,
+        agreed: Agreed,
+        seed: u64,
+        cx: &mut Context<'_>,
+    ) -> (Self, Vec<(u64, Start)>) {
+        let Agreed { hashes, proof, commons, cursor, frame, live } = agreed;
+        let links = &mut cx.sketches.links;
+        let festivals = commons.iter().map(|common| common.festival);
+        let live = live.then(|| Live::new(festivals, cx.now, links));
         let places = commons.iter().map(|common| (common.festival, common.place)).collect();
         let mut by_place = BTreeMap::new();
         let mut starts = Vec::new();
@@ -155,11 +173,11 @@ impl Exchange {
         }
         let this = Self {
             opener,
-            nonces,
+            hashes,
             frame,
             commons: by_place,
             places,
-            greeting: None,
+            greeting: proof.map(Message::Proof).into_iter().collect(),
             queue: VecDeque::new(),
             telling: VecDeque::new(),
             live,
@@ -182,6 +200,8 @@ impl Exchange {
             seed,
             sent: 0,
             taken: 0,
+            asked: 0,
+            owed: 0,
             told: None,
             heard: None,
             awaited: false,
@@ -193,6 +213,7 @@ impl Exchange {
             blobs: super::blobs::Blobs::default(),
             caught_up: false,
             was_settled: false,
+            moved: 0,
         };
         (this, starts)
     }
@@ -210,12 +231,12 @@ impl Exchange {
         if !self.ended && !self.blobs.is_over() {
             return false;
         }
-        self.ended || self.was_settled && self.opener && !self.live
+        self.ended || self.was_settled && self.opener && !self.is_live()
     }
 
     /// Whether neither side owes the other anything, and both know it.
     pub(super) fn is_settled(&self) -> bool {
-        self.owes_nothing() && self.told == Some(self.taken) && self.heard == Some(self.sent)
+        self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
     fn owes_nothing(&self) -> bool {
@@ -223,7 +244,7 @@ impl Exchange {
         if !self.blobs.is_quiet() {
             return false;
         }
-        self.greeting.is_none()
+        self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
             && self.telling.is_empty()
@@ -233,7 +254,12 @@ impl Exchange {
     }
 
     pub(super) const fn is_live(&self) -> bool {
-        self.live
+        self.live.is_some()
+    }
+
+    /// When there is something to do, although nothing happens.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.live.as_ref().and_then(Live::deadline)
     }
 
     /// Whether this side still waits for what tells it which logs differ.
@@ -249,6 +275,7 @@ impl Exchange {
     /// A message of a type that is not known here: nothing needs to be done about it.
     pub(super) const fn skip(&mut self) {
         self.taken += 1;
+        self.owed = self.taken;
         self.awaited = true;
     }
 
@@ -264,13 +291,17 @@ impl Exchange {
             };
         }
         self.taken += 1;
+        let is_answered = message.is_answered();
+        if is_answered {
+            self.owed = self.taken;
+        }
         // Before both have caught up, acknowledging each burst would be no use to a peer that is
         // still sending: it says when it is done.
         let is_part_of_more = matches!(
             message,
             Message::Push(_) | Message::Need(_) | Message::More(_) | Message::Vector(_)
         );
-        self.awaited |= !is_part_of_more;
+        self.awaited |= is_answered && !is_part_of_more;
         match message {
             Message::Need(need) => self.need(&need, cx),
             Message::More(more) => self.more(&more, cx),
@@ -286,6 +317,9 @@ impl Exchange {
             Message::BlobWant(want) => self.serve_blob(&want),
             #[cfg(feature = "blobs")]
             Message::Blob(blob) => self.take_blob(blob, cx),
+            Message::Ihave(ihave) => self.told_of(&ihave, cx),
+            Message::Graft(want) => self.grafted(&want, cx),
+            Message::Prune(prune) => self.pruned(&prune),
             message => Err(PeerFault::Unexpected(message.name()).into()),
         }?;
         if self.queue.len() > MAX_QUEUED || self.prove.len() > MAX_QUEUED {
@@ -303,21 +337,29 @@ impl Exchange {
             && message.is_counted()
         {
             self.sent += 1;
+            if message.is_answered() {
+                self.asked = self.sent;
+            }
             if !self.caught_up {
                 cx.report.turn();
             }
         }
         let settled = message.is_none() && self.is_settled();
         if settled && !self.was_settled {
-            self.caught_up = true;
-            cx.report.event(SyncEvent::CaughtUp { stats: cx.report.stats });
+            let stats = cx.report.stats;
+            let moved = stats.segments_sent + stats.segments_received + stats.logs_cut;
+            // That nothing differed is no news.
+            if !self.caught_up || moved > self.moved {
+                cx.report.event(SyncEvent::CaughtUp { stats });
+            }
+            (self.caught_up, self.moved) = (true, moved);
         }
         self.was_settled = settled;
         Ok(message)
     }
 
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        if let Some(greeting) = self.greeting.take() {
+        if let Some(greeting) = self.greeting.pop_front() {
             return Ok(Some(greeting));
         }
         if let Some(message) = self.queue.pop_front() {
@@ -326,8 +368,9 @@ impl Exchange {
         if let Some(message) = self.tell(cx)? {
             return Ok(Some(message));
         }
+        self.ask_for_missing(cx)?;
         if let Some(want) = self.next_want(cx)? {
-            return Ok(Some(Message::Want(want)));
+            return Ok(Some(want));
         }
         loop {
             self.look_for_changes(cx)?;
@@ -346,10 +389,24 @@ impl Exchange {
             }
         }
         #[cfg(feature = "blobs")]
-        if let Some(message) = self.next_blob(cx)? {
-            return Ok(Some(message));
+        {
+            if !self.blobs.is_quiet()
+                && let Some(ihave) = self.next_ihave(cx)?
+            {
+                return Ok(Some(ihave));
+            }
+            if let Some(message) = self.next_blob(cx)? {
+                return Ok(Some(message));
+            }
         }
-        self.next_done(cx)
+        if let Some(done) = self.next_done(cx)? {
+            return Ok(Some(done));
+        }
+        if let Some(ihave) = self.next_ihave(cx)? {
+            return Ok(Some(ihave));
+        }
+        self.compare_when_due(cx)?;
+        Ok(self.queue.pop_front())
     }
 
     /// Makes everything durable that is held, from whomever it came: what another session received
@@ -366,7 +423,7 @@ impl Exchange {
     /// Before both have caught up, every `DONE` answers something. On a live link it is the
     /// acknowledgement.
     fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told != Some(self.taken);
+        let says_news = self.told < Some(self.owed);
         if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
             return Ok(None);
         }
@@ -391,14 +448,15 @@ impl Exchange {
             parts.push(fingerprint.0);
         }
         let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.nonces.token("p2panda 1 sync check", &parts)))
+        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
     }
 
     fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
         if done.messages > self.sent || (!self.opener && done.check.is_some()) {
             return Err(PeerFault::Message("DONE").into());
         }
-        if done.messages == self.sent {
+        if done.messages >= self.asked {
+            self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
             #[cfg(feature = "blobs")]
             self.blobs.must_be_answered();
@@ -409,7 +467,7 @@ impl Exchange {
         self.heard = Some(done.messages);
         self.awaited = true;
         if let Some(theirs) = done.check
-            && done.messages == self.sent
+            && done.messages >= self.asked
             && self.owes_nothing()
         {
             self.flush(cx)?;
@@ -461,9 +519,16 @@ impl Exchange {
             let logs = cx.sketches.sketch(cx.replica, common.festival, salt)?.len();
             self.budget.salt(cx.now, logs)?;
         }
+        let same = common.salt == salt;
         common.restart(salt);
-        self.wishes.forget(place);
         let sums = common.sums(cx, &self.refused)?;
+        self.wishes.forget(place);
+        if !same {
+            self.forget_told(place);
+        }
+        if self.caught_up {
+            self.wants_served = 0;
+        }
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })
     }
 }

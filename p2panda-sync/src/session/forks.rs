@@ -98,7 +98,7 @@ impl Exchange {
             Some(parted) => self.ask_at(&log, &between(common, parted), cx),
             // What the peer holds is the beginning of what we hold.
             None if common == end => {
-                self.theirs.insert(log, end);
+                self.peer_holds(log, end);
                 if held.length > end {
                     self.push.insert(log);
                 } else {

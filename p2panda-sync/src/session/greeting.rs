@@ -1,21 +1,25 @@
 //! How two sides find the festivals they have in common without naming others.
 //!
-//! A festival's id is what its ticket gives away, so it never travels. Each side draws a nonce; the
-//! accepting side names its festivals by hashes under both, which only those recognise who know
-//! them too and which prove that it knows them itself; the opener proves in return that it knows
-//! those it chose. Repeating what somebody else said to somebody else proves nothing. A peer in the
-//! middle who relays both ways is kept out by the link's encryption.
+//! A festival's id is what its ticket gives away, so it never travels. The accepting side names its
+//! festivals by hashes of what this session alone has, which only those recognise who know them too
+//! and which prove that it knows them itself; the opener proves in return that it knows those it
+//! chose. Repeating what somebody else said to somebody else proves nothing. What a session alone
+//! has is the handshake of its encrypted link; so a peer in the middle who relays both ways is not
+//! recognised either, as it has two links. Where there is none, each side draws a nonce.
+//!
+//! Who the users are is shown behind that, by [`LinkProof`], where it is of use: not between two
+//! that hold the same and part again.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use p2panda_core::{FestivalId, Replica};
+use p2panda_core::{ChannelBinding, FestivalId, LinkEnd, LinkProof, Replica, codec};
 use rand_core::CryptoRng;
 
 use super::Context;
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Fingerprint, Keys, Salt, Syndromes, pack, packed_count, unpack},
-    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Offered, Open, Token},
+    wire::{Greet, Hello, MAX_FESTIVALS, MAX_FRAME, Offered, Open, Salted, Token},
 };
 
 /// The syndromes of a `HELLO`: what resolves up to eight differing logs at once.
@@ -28,8 +32,11 @@ const MANY_SYNDROMES: u64 = 64;
 const FEW_SYNDROMES: usize = 4;
 const MANY_FESTIVALS: usize = 64;
 
-/// The least that a peer has to take, in KiB: a segment with a fork proof.
-const LEAST_FRAME: u64 = 96;
+/// Frame sizes are told in so many bytes.
+const FRAME_UNIT: usize = 16 * 1024;
+
+/// The least that a peer has to take, in those: a segment with a fork proof.
+const LEAST_FRAME: u64 = 6;
 
 impl Token {
     pub(super) fn random(rng: &mut impl CryptoRng) -> Self {
@@ -37,18 +44,45 @@ impl Token {
     }
 }
 
-/// The nonces of the two sides: what makes a session's hashes its own.
+/// What one side brings into a session that makes its hashes its own.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Nonces {
-    pub(super) opener: Token,
-    pub(super) acceptor: Token,
+pub(super) struct Fresh {
+    /// What the session's link has in common at both ends, if it has: each side has contributed to
+    /// it, so it needs no nonces.
+    pub(super) binding: Option<ChannelBinding>,
+    /// Our nonce, where there is no such link.
+    pub(super) nonce: Option<Token>,
 }
 
-impl Nonces {
+impl Fresh {
+    pub(super) fn new(rng: &mut impl CryptoRng) -> Self {
+        Self { binding: None, nonce: Some(Token::random(rng)) }
+    }
+
+    pub(super) const fn bound(binding: ChannelBinding) -> Self {
+        Self { binding: Some(binding), nonce: None }
+    }
+
+    /// The proof of who is at our end of the link, where there is one.
+    fn proof(&self, end: LinkEnd, replica: &Replica) -> Option<LinkProof> {
+        self.binding.map(|link| replica.link_proof(&link, end))
+    }
+}
+
+/// What makes a session's hashes its own: of the link, and of both sides' nonces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashes([u8; 32]);
+
+impl Hashes {
+    fn new(link: Option<ChannelBinding>, opener: Option<Token>, acceptor: Option<Token>) -> Self {
+        let parts = codec::encode(&(link, opener, acceptor));
+        Self(blake3::derive_key("p2panda 1 session", &parts))
+    }
+
     /// Eight bytes that only those can know who know the parts.
     pub(super) fn token(&self, domain: &str, parts: &[&[u8]]) -> Token {
         let mut hasher = blake3::Hasher::new_derive_key(domain);
-        hasher.update(&self.opener.0).update(&self.acceptor.0);
+        hasher.update(&self.0);
         for part in parts {
             hasher.update(part);
         }
@@ -65,23 +99,29 @@ impl Nonces {
         self.token("p2panda 1 festival open", &[festival.as_bytes()])
     }
 
-    fn equal(&self, festival: &FestivalId, fingerprint: &Fingerprint) -> Token {
-        self.token("p2panda 1 festival equal", &[festival.as_bytes(), &fingerprint.0])
+    /// Four bytes are enough: they say nothing to those who do not know the fingerprint, and who
+    /// wants logs to look equal that are not cannot try them out before there is a session.
+    fn equal(&self, festival: &FestivalId, fingerprint: &Fingerprint) -> [u8; 4] {
+        let parts = [&festival.as_bytes()[..], &fingerprint.0];
+        let Token([a, b, c, d, ..]) = self.token("p2panda 1 festival equal", &parts);
+        [a, b, c, d]
     }
 }
 
 /// The frames that both sides take.
-pub(super) fn frame_limit(kib: u64) -> Result<usize, PeerFault> {
-    if kib < LEAST_FRAME {
+pub(super) fn frame_limit(units: u64) -> Result<usize, PeerFault> {
+    if units < LEAST_FRAME {
         return Err(PeerFault::Message("a frame size"));
     }
-    let bytes = usize::try_from(kib.saturating_mul(1024)).unwrap_or(usize::MAX);
-    Ok(bytes.min(MAX_FRAME))
+    let units = usize::try_from(units).unwrap_or(usize::MAX);
+    Ok(units.saturating_mul(FRAME_UNIT).min(MAX_FRAME))
 }
 
-pub(super) const fn greet(nonce: Token) -> Greet {
-    Greet { nonce, frame: MAX_FRAME as u64 / 1024 }
+pub(super) const fn greet(fresh: Fresh) -> Greet {
+    Greet { nonce: fresh.nonce, frame: OUR_FRAME }
 }
+
+const OUR_FRAME: u64 = (MAX_FRAME / FRAME_UNIT) as u64;
 
 /// A festival that both sides know.
 pub(super) struct Common {
@@ -107,7 +147,8 @@ pub(super) enum Start {
 
 /// The accepting side, between `HELLO` and `OPEN`.
 pub(super) struct Offer {
-    nonces: Nonces,
+    fresh: Fresh,
+    hashes: Hashes,
     salt: Salt,
     pub(super) frame: usize,
     /// Where the replica's changes stood when its logs were read.
@@ -117,7 +158,9 @@ pub(super) struct Offer {
 
 /// What the two sides agree on.
 pub(super) struct Agreed {
-    pub(super) nonces: Nonces,
+    pub(super) hashes: Hashes,
+    /// Who we are, if it has to be shown.
+    pub(super) proof: Option<LinkProof>,
     pub(super) commons: Vec<Common>,
     pub(super) cursor: u64,
     pub(super) frame: usize,
@@ -127,14 +170,14 @@ pub(super) struct Agreed {
 impl Offer {
     pub(super) fn new(
         greet: &Greet,
-        acceptor: Token,
+        fresh: Fresh,
         cx: &mut Context<'_>,
     ) -> Result<(Self, Hello), SyncError> {
-        let nonces = Nonces { opener: greet.nonce, acceptor };
+        let hashes = Hashes::new(fresh.binding, greet.nonce, fresh.nonce);
         let frame = frame_limit(greet.frame)?;
         let mut ids: Vec<_> = festivals(cx.replica)?
             .into_iter()
-            .map(|festival| (nonces.name(&festival), festival))
+            .map(|festival| (hashes.name(&festival), festival))
             .collect();
         // Sorted by their hashes: the order says nothing, and where there are too many, each
         // session offers others.
@@ -143,21 +186,20 @@ impl Offer {
         let salt = usable_salt(cx, ids.iter().map(|(_, festival)| *festival))?;
         let count = syndrome_count(ids.len(), cx.sketches.expected());
         let mut hello = Hello {
-            nonce: acceptor,
-            salt: Token(salt.0),
-            frame: MAX_FRAME as u64 / 1024,
+            salt: Salted { salt: Token(salt.0), nonce: fresh.nonce },
+            frame: OUR_FRAME,
             festivals: Vec::with_capacity(ids.len()),
         };
         let mut festivals = Vec::with_capacity(ids.len());
         for (name, festival) in ids {
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let syndromes = pack(sketch.syndromes(count).sums().iter().copied()).into();
-            let size = u64::from(usize::BITS - sketch.len().leading_zeros());
+            let syndromes = pack(sketch.syndromes(count).sums().iter().copied());
+            let size = bits(sketch.len());
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
         let cursor = cx.sketches.cursor(cx.replica)?;
-        Ok((Self { nonces, salt, frame, cursor, festivals }, hello))
+        Ok((Self { fresh, hashes, salt, frame, cursor, festivals }, hello))
     }
 
     /// Checks the opener's proofs.
@@ -176,7 +218,7 @@ impl Offer {
             let offered = usize::try_from(place).ok().and_then(|at| self.festivals.get(at));
             let festival = *offered.ok_or(PeerFault::Proof)?;
             let (proof, rest) = proofs.split_first_chunk().ok_or(PeerFault::Proof)?;
-            if *proof != self.nonces.proof(&festival).0 {
+            if *proof != self.hashes.proof(&festival).0 {
                 return Err(PeerFault::Proof.into());
             }
             proofs = rest;
@@ -185,7 +227,7 @@ impl Offer {
                     proofs.split_first_chunk().ok_or_else(|| malformed.clone())?;
                 proofs = rest;
                 let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
-                let ours = self.nonces.equal(&festival, &fingerprint).0;
+                let ours = self.hashes.equal(&festival, &fingerprint);
                 if *claimed == ours { Start::Equal } else { Start::Mistaken }
             } else {
                 Start::Await
@@ -199,26 +241,28 @@ impl Offer {
         if commons.iter().all(|common| matches!(common.start, Start::Equal)) {
             cx.sketches.expect(0);
         }
-        let Self { nonces, cursor, frame, .. } = self;
-        Ok(Agreed { nonces, commons, cursor, frame, live: open.live })
+        let Self { fresh, hashes, cursor, frame, .. } = self;
+        let shown = open.live || open.places.iter().any(|chosen| chosen % 2 == 0);
+        let proof = if shown { fresh.proof(LinkEnd::Acceptor, cx.replica) } else { None };
+        Ok(Agreed { hashes, proof, commons, cursor, frame, live: open.live })
     }
 }
 
 /// What the opener says to a `HELLO`, and how it goes on.
 pub(super) fn open(
     hello: &Hello,
-    opener: Token,
+    fresh: Fresh,
     live: bool,
     cx: &mut Context<'_>,
 ) -> Result<(Open, Agreed), SyncError> {
-    let nonces = Nonces { opener, acceptor: hello.nonce };
-    let salt = Salt(hello.salt.0);
+    let hashes = Hashes::new(fresh.binding, fresh.nonce, hello.salt.nonce);
+    let salt = Salt(hello.salt.salt.0);
     let cursor = cx.sketches.cursor(cx.replica)?;
     let offered: BTreeMap<Token, (u64, &Offered)> =
         (0..).zip(&hello.festivals).map(|(at, offered)| (offered.name, (at, offered))).collect();
     let mut chosen = Vec::new();
     for festival in festivals(cx.replica)? {
-        if let Some((place, offered)) = offered.get(&nonces.name(&festival)) {
+        if let Some((place, offered)) = offered.get(&hashes.name(&festival)) {
             chosen.push((*place, festival, *offered));
         }
     }
@@ -229,22 +273,29 @@ pub(super) fn open(
     for (place, festival, offered) in chosen {
         let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
         let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-        proofs.extend(nonces.proof(&festival).0);
+        proofs.extend(hashes.proof(&festival).0);
         let ours = sketch.syndromes(syndromes.sums().len());
         let equal = ours == syndromes && !sketch.collided();
         let start = if equal {
             let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
-            proofs.extend(nonces.equal(&festival, &fingerprint).0);
+            proofs.extend(hashes.equal(&festival, &fingerprint));
             Start::Equal
         } else {
-            Start::Compare { syndromes, size: offered.size }
+            Start::Compare { syndromes, size: offered.size.into() }
         };
         places.push(2 * place + u64::from(equal));
         commons.push(Common { festival, place, salt, keys: Keys::new(salt, &festival), start });
     }
+    let shown = live || places.iter().any(|chosen| chosen % 2 == 0);
+    let proof = if shown { fresh.proof(LinkEnd::Opener, cx.replica) } else { None };
     let open = Open { live, places, proofs: proofs.into() };
     let frame = frame_limit(hello.frame)?;
-    Ok((open, Agreed { nonces, commons, cursor, frame, live }))
+    Ok((open, Agreed { hashes, proof, commons, cursor, frame, live }))
+}
+
+/// How many bits a number has: about how many logs there are is all that a `HELLO` says of it.
+fn bits(number: usize) -> u8 {
+    u8::try_from(usize::BITS - number.leading_zeros()).unwrap_or(u8::MAX)
 }
 
 /// Syndromes as they came: at least two, or they would tell nothing.

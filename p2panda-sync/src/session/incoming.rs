@@ -1,10 +1,12 @@
 //! What an exchange does with differences, and with what the peer sends.
 
+use std::time::Duration;
+
 use p2panda_core::{
     AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
 };
 
-use super::{Context, exchange::Exchange, report::SyncEvent, wishes::Wish};
+use super::{Context, exchange::Exchange, outgoing::named, report::SyncEvent, wishes::Wish};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
@@ -27,10 +29,11 @@ impl Exchange {
     ) -> Result<(), SyncError> {
         let Some(common) = self.commons.get(&place) else { return Ok(()) };
         let (festival, keys) = (common.festival, common.keys.clone());
+        self.weigh(differences.len());
         for Difference { key, ours, theirs } in differences {
             let Some(log) = ours else {
                 let until = theirs.map_or(0, |hint| hint.length_near(0)).max(1);
-                self.wishes.want(place, key, Wish { log: None, until, fork: false })?;
+                self.lacks(place, key, Wish { log: None, until, fork: false }, cx.now)?;
                 continue;
             };
             if self.parted.contains(&log) || self.refused.contains(&log) {
@@ -39,8 +42,8 @@ impl Exchange {
             // It may have gone in the meantime.
             let Some(ours) = cx.sketches.entry(cx.replica, festival, &log)? else { continue };
             let Some(hint) = theirs else {
-                self.theirs.insert(log, 0);
-                self.send(log, ours.tip.length == 0);
+                self.peer_holds(log, 0);
+                self.send(place, log, ours.tip.length == 0, cx.now);
                 continue;
             };
             let length = hint.length_near(ours.tip.length);
@@ -49,7 +52,7 @@ impl Exchange {
                     self.prove.insert(log);
                 } else {
                     let wish = Wish { log: Some(log), until: length, fork: false };
-                    self.wishes.want(place, key, wish)?;
+                    self.lacks(place, key, wish, cx.now)?;
                 }
                 continue;
             }
@@ -58,22 +61,22 @@ impl Exchange {
                 self.probe(&log, cx)?;
                 continue;
             }
-            self.theirs.insert(log, length);
+            self.peer_holds(log, length);
             if hint.cut {
                 let wish = Wish { log: Some(log), until: length, fork: true };
                 self.wishes.want(place, key, wish)?;
             } else {
-                self.send(log, length == ours.tip.length);
+                self.send(place, log, length == ours.tip.length, cx.now);
             }
         }
         Ok(())
     }
 
     /// Queues what follows in a log, or where there are no entries, its proof.
-    fn send(&mut self, log: LogId, has_all: bool) {
+    fn send(&mut self, place: u64, log: LogId, has_all: bool, now: Duration) {
         if has_all {
             self.prove.insert(log);
-        } else {
+        } else if !self.tells_first(place, log, now) {
             self.push.insert(log);
         }
     }
@@ -92,10 +95,8 @@ impl Exchange {
         let mut refused = Vec::new();
         for Wanted { key, from, digest } in wants {
             let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let nearest = sketch.from_key(Stand::long(key)).next();
-            let log = nearest.filter(|(near, ..)| Stand::short(*near) == key);
-            let log = log.map(|(_, log, _)| log);
             let key = Stand::long(key);
+            let log = named(sketch, key);
             let entry = match &log {
                 Some(log) => cx.sketches.entry(cx.replica, festival, log)?,
                 None => None,
@@ -115,7 +116,7 @@ impl Exchange {
                     self.probe(&log, cx)?;
                 }
                 Some(_) if from < entry.tip.length => {
-                    self.theirs.insert(log, from);
+                    self.peer_holds(log, from);
                     self.push.insert(log);
                 }
                 Some(_) if entry.cut => _ = self.prove.insert(log),
@@ -170,6 +171,7 @@ impl Exchange {
         for piece in push.open()? {
             self.accept(piece, cx)?;
         }
+        self.prune(&cx.sketches.links);
         Ok(())
     }
 
@@ -218,6 +220,7 @@ impl Exchange {
                 cx.report.stats.entries_received += entries;
                 cx.report.event(SyncEvent::Received { festival, log, entries });
                 self.received.insert(log);
+                self.note_segment(&festival, true);
                 if let Some(proof) = cx.replica.fork_proof(&log)? {
                     let at = proof.at().length;
                     self.cut(festival, log, at, cx);
@@ -236,7 +239,10 @@ impl Exchange {
                 }
                 Ok(())
             }
-            Ok(Accepted::Duplicate) => self.took(festival, log, end, cx),
+            Ok(Accepted::Duplicate) => {
+                self.note_segment(&festival, false);
+                self.took(festival, log, end, cx)
+            }
             Ok(Accepted::Cut { at }) => {
                 self.received.insert(log);
                 self.cut(festival, log, at, cx);

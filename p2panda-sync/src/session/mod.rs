@@ -8,6 +8,7 @@ mod exchange;
 mod forks;
 mod greeting;
 mod incoming;
+mod live;
 mod outgoing;
 mod report;
 mod standing;
@@ -19,18 +20,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use p2panda_core::{FestivalId, Replica};
+use p2panda_core::{ChannelBinding, FestivalId, LinkEnd, LinkProof, Replica, UserId};
 use rand_core::CryptoRng;
 use tracing::debug;
 
 use self::{
     exchange::Exchange,
-    greeting::{Agreed, Offer, greet},
+    greeting::{Agreed, Fresh, Offer, greet},
 };
 use crate::{
     error::{PeerFault, SyncError},
     sketches::Sketches,
-    wire::{Busy, FRAME_HEADER, Hello, Message, Token, VERSION},
+    wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
 };
 
 #[cfg(feature = "blobs")]
@@ -101,8 +102,9 @@ pub struct Session {
     role: Role,
     phase: Phase,
     report: Report,
-    /// Our nonce.
-    nonce: Token,
+    fresh: Fresh,
+    /// Who the peer is, once it has proved that.
+    peer: Option<UserId>,
     /// Where the randomness of decoders comes from.
     seed: u64,
     /// When the peer was last seen to send, or to take, something.
@@ -162,13 +164,23 @@ impl Session {
             role,
             phase,
             report: Report::default(),
-            nonce: Token::random(rng),
+            fresh: Fresh::new(rng),
+            peer: None,
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
             #[cfg(feature = "blobs")]
             policy: BlobPolicy::None,
         }
+    }
+
+    /// Binds the session to the encrypted link that carries it, and nothing but it. Then the users
+    /// prove to each other who they are, and nobody in between can take part. Both ends do it or
+    /// none, before anything else.
+    #[must_use]
+    pub const fn bound(mut self, link: ChannelBinding) -> Self {
+        self.fresh = Fresh::bound(link);
+        self
     }
 
     /// Takes an input in.
@@ -184,7 +196,7 @@ impl Session {
     ) -> Result<(), SyncError> {
         let result = match input {
             Input::Frame(frame) => self.frame(now, &frame, replica, sketches),
-            Input::Deadline => self.time(now),
+            Input::Deadline => self.time(now, replica),
             Input::Closed => self.closed(replica),
         };
         result.or_else(|error| self.fail(error, replica))
@@ -207,7 +219,7 @@ impl Session {
             return Ok(Some(Output::Event(event)));
         }
         // A peer that owed nothing is not late.
-        let idle = self.deadline().is_none();
+        let idle = self.patience().is_none();
         let message = match self.next_message(now, replica, sketches) {
             Ok(message) => message,
             Err(error) => return self.fail(error, replica).map(|()| None),
@@ -237,8 +249,19 @@ impl Session {
     /// and output, mostly to a later time: an armed timer may fire early and ask again.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let own = match &self.phase {
+            Phase::Exchange(exchange) => exchange.deadline(),
+            _ => None,
+        };
+        [own, self.patience()].into_iter().flatten().min()
+    }
+
+    /// Until when the peer has to do something.
+    fn patience(&self) -> Option<Duration> {
         let waiting = match &self.phase {
-            Phase::Exchange(exchange) => !exchange.is_settled(),
+            // A live link may be silent for as long as there is nothing to say; of a peer that came
+            // for one exchange it is expected that it leaves after it.
+            Phase::Exchange(exchange) => !exchange.is_settled() || !exchange.is_live(),
             Phase::Over => false,
             _ => true,
         };
@@ -277,7 +300,7 @@ impl Session {
     fn take(&mut self, message: Message, cx: &mut Context<'_>) -> Result<(), SyncError> {
         match (std::mem::replace(&mut self.phase, Phase::Over), message) {
             (Phase::Waiting, Message::Greet(greet)) => {
-                let (offer, hello) = Offer::new(&greet, self.nonce, cx)?;
+                let (offer, hello) = Offer::new(&greet, self.fresh, cx)?;
                 self.phase = Phase::Offered(Box::new(offer), Some(hello));
                 Ok(())
             }
@@ -300,6 +323,10 @@ impl Session {
                 let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
                 Err(SyncError::Busy { retry_after })
             }
+            (Phase::Exchange(exchange), Message::Proof(proof)) => {
+                self.phase = Phase::Exchange(exchange);
+                self.meet(&proof, cx)
+            }
             (Phase::Exchange(mut exchange), message) => match exchange.handle(message, cx) {
                 Err(SyncError::Busy { retry_after }) => {
                     let busy = Message::Busy(Busy { seconds: retry_after.as_secs() });
@@ -317,7 +344,7 @@ impl Session {
 
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let live = self.role == Role::Link;
-        let (open, agreed) = greeting::open(hello, self.nonce, live, cx)?;
+        let (open, agreed) = greeting::open(hello, self.fresh, live, cx)?;
         if agreed.commons.is_empty() {
             let why = SyncError::NoFestivalInCommon;
             self.phase = Phase::Farewell(Some(Message::Open(open)), why);
@@ -336,6 +363,18 @@ impl Session {
         self.phase = Phase::Exchange(Box::new(exchange));
     }
 
+    /// Takes the peer's proof of who it is.
+    fn meet(&mut self, proof: &LinkProof, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let Some(link) = self.fresh.binding.filter(|_| self.peer.is_none()) else {
+            return Err(PeerFault::Unexpected("PROOF").into());
+        };
+        let end = if self.role == Role::Accept { LinkEnd::Opener } else { LinkEnd::Acceptor };
+        let user = proof.verify(&link, end).ok_or(PeerFault::User)?;
+        self.peer = Some(user);
+        cx.report.event(SyncEvent::Peer { user });
+        Ok(())
+    }
+
     fn next_message(
         &mut self,
         now: Duration,
@@ -345,7 +384,7 @@ impl Session {
         match &mut self.phase {
             Phase::Greet => {
                 self.phase = Phase::Listening;
-                Ok(Some(Message::Greet(greet(self.nonce))))
+                Ok(Some(Message::Greet(greet(self.fresh))))
             }
             Phase::Offered(_, hello) => {
                 let hello = hello.take().map(Message::Hello);
@@ -369,10 +408,16 @@ impl Session {
         }
     }
 
-    fn time(&self, now: Duration) -> Result<(), SyncError> {
-        match self.deadline() {
-            Some(deadline) if deadline <= now => Err(SyncError::Stalled { after: PATIENCE }),
-            _ => Ok(()),
+    fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
+        if self.patience().is_none_or(|deadline| deadline > now) {
+            return Ok(());
+        }
+        match &self.phase {
+            // It has all that there is, and does not leave: this side does.
+            Phase::Exchange(exchange) if exchange.is_settled() && !self.handed_out => {
+                self.closed(replica)
+            }
+            _ => Err(SyncError::Stalled { after: PATIENCE }),
         }
     }
 
@@ -429,7 +474,7 @@ impl Report {
     fn sent(&mut self, message: &Message, bytes: usize) {
         let bytes = FRAME_HEADER + bytes as u64;
         self.stats.bytes_sent += bytes;
-        if !message.is_content() {
+        if message.is_metadata() {
             self.stats.metadata_sent += bytes;
         }
     }
@@ -437,7 +482,7 @@ impl Report {
     fn received(&mut self, message: Option<&Message>, bytes: usize) {
         let bytes = FRAME_HEADER + bytes as u64;
         self.stats.bytes_received += bytes;
-        if message.is_none_or(|message| !message.is_content()) {
+        if message.is_none_or(Message::is_metadata) {
             self.stats.metadata_received += bytes;
         }
     }

@@ -5,11 +5,12 @@ use p2panda_core::{Chain, LogId, Seal};
 use super::{Context, exchange::Exchange, wishes::is_served};
 use crate::{
     error::SyncError,
-    wire::{Batch, Deflated, Owner, Piece, Stand, Want, Wanted, Wants},
+    sketch::{Fp, Sketch},
+    wire::{Batch, Deflated, Message, Owner, Piece, Stand, Want, Wanted, Wants},
 };
 
 impl Exchange {
-    pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Want>, SyncError> {
+    pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
         let Some(place) = self.wishes.next_place() else { return Ok(None) };
         let Some(common) = self.commons.get(&place) else { return Ok(None) };
         let (festival, salt) = (common.festival, common.salt);
@@ -20,7 +21,7 @@ impl Exchange {
         {
             // Others may have sent it in the meantime.
             if wish.log.is_none() {
-                wish.log = cx.sketches.sketch(cx.replica, festival, salt)?.log(key);
+                wish.log = named(cx.sketches.sketch(cx.replica, festival, salt)?, key);
             }
             if is_served(&wish, cx.replica)? {
                 continue;
@@ -34,10 +35,28 @@ impl Exchange {
             wants.0.push(Wanted { key: Stand::short(key), from, digest });
             self.wishes.ask(place, key, wish);
         }
+        let grafts = self.live.as_mut().is_some_and(|live| live.grafts(place));
         if wants.0.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Want { place, logs: wants.to_bytes().into() }))
+        let want = Want { place, logs: wants.to_bytes().into() };
+        Ok(Some(if grafts { Message::Graft(want) } else { Message::Want(want) }))
+    }
+
+    /// Finds out which logs were asked for that were not known then: if others brought one, and the
+    /// peer has heard of it from us, it has nothing left to send.
+    pub(super) fn name_wishes(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
+        let unnamed = self.wishes.unnamed();
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        self.flush(cx)?;
+        for (place, key) in unnamed {
+            let Some(common) = self.commons.get(&place) else { continue };
+            let log = named(cx.sketches.sketch(cx.replica, common.festival, common.salt)?, key);
+            log.into_iter().for_each(|log| self.wishes.name(place, key, log));
+        }
+        Ok(())
     }
 
     pub(super) fn next_push(
@@ -48,7 +67,7 @@ impl Exchange {
         while !batch.is_full(self.frame)
             && let Some(log) = self.push.first().copied()
         {
-            let from = self.theirs.get(&log).copied().unwrap_or_default();
+            let from = self.known_to_peer(&log);
             let Some(segment) = cx.replica.segment(&log, from)? else {
                 self.push.pop_first();
                 // It may end at a signed head; where it is cut there, that has to be proved too.
@@ -74,7 +93,7 @@ impl Exchange {
     }
 
     /// Looks at the logs that have changed since this was done last. On a live link those are
-    /// queued that the peer lacks.
+    /// queued that the peer lacks, to be pushed or told.
     pub(super) fn look_for_changes(&mut self, cx: &mut Context<'_>) -> Result<(), SyncError> {
         if !self.has_compared() {
             return Ok(());
@@ -89,19 +108,17 @@ impl Exchange {
         };
         for change in changes {
             let log = change.log;
-            if !self.places.contains_key(&change.festival) {
-                continue;
-            }
+            let Some(place) = self.places.get(&change.festival).copied() else { continue };
             self.disturbed |= !self.received.contains(&log);
             // What the peer holds is what was compared, whatever was written here since.
-            let theirs = *self.theirs.entry(log).or_insert(change.before);
+            self.theirs.entry(log).or_insert(change.before);
             if !self.is_live() || self.parted.contains(&log) || self.refused.contains(&log) {
                 continue;
             }
             let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;
             let Some(entry) = entry else { continue };
-            if entry.tip.length > theirs {
-                self.push.insert(log);
+            if entry.tip.length > self.known_to_peer(&log) {
+                self.spread(place, log, cx.now);
             } else if entry.cut && self.proved.get(&log) != Some(&entry.tip.length) {
                 self.prove.insert(log);
             }
@@ -117,12 +134,19 @@ impl Exchange {
         }))
     }
 
-    /// What tells the peer whether its chain goes on from ours. It depends on both nonces, so
+    /// What tells the peer whether its chain goes on from ours. It depends on the session, so
     /// nobody can have looked for two chains with one digest; should two have one all the same, what
     /// is pushed does not fit, and the peer is asked.
     pub(super) fn digest(&self, log: &LogId, chain: &Chain) -> [u8; 4] {
-        let token = self.nonces.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
+        let token = self.hashes.token("p2panda 1 sync want", &[&log.to_bytes(), chain.as_bytes()]);
         let [a, b, c, d, ..] = token.0;
         [a, b, c, d]
     }
+}
+
+/// The log of a key of which the bits count that a `VECTOR` or `WANT` brings.
+pub(super) fn named(sketch: &Sketch, key: Fp) -> Option<LogId> {
+    let short = Stand::short(key);
+    let nearest = sketch.from_key(Stand::long(short)).next();
+    nearest.filter(|(near, ..)| Stand::short(*near) == short).map(|(_, log, _)| log)
 }

@@ -1,6 +1,6 @@
 //! What a session tells: events while it goes on, and totals.
 
-use p2panda_core::{FestivalId, LogId};
+use p2panda_core::{FestivalId, LogId, UserId};
 
 /// Something that happened in a session. Events are for people and logs; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +9,11 @@ pub enum SyncEvent {
     Met {
         /// The festivals in common.
         festivals: Vec<FestivalId>,
+    },
+    /// The peer proved which user it is, on an encrypted link where something differs or that stays.
+    Peer {
+        /// The user.
+        user: UserId,
     },
     /// Entries that were new here.
     Received {
@@ -60,8 +65,8 @@ pub enum SyncEvent {
     },
 }
 
-/// What a session cost and moved. Bytes are counted as framed: each frame with the four bytes of
-/// its length.
+/// What a session cost and moved. Bytes are counted as framed: each frame with the three bytes
+/// of its length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// How often this side had to wait for an answer before it could go on.
@@ -70,7 +75,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes received.
     pub bytes_received: u64,
-    /// Bytes sent to find out what differs and to ask for it: everything but `PUSH` and `FORK`.
+    /// Bytes sent to find out what differs and to ask for it: everything but `PUSH`, `FORK` and
+    /// `PROOF`.
     pub metadata_sent: u64,
     /// Bytes received for that.
     pub metadata_received: u64,

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2panda_core::{FestivalId, LogId, Replica};
 
-use super::{Phase, Session, exchange::Exchange};
+use super::{Context, Phase, Session, exchange::Exchange};
+use crate::{
+    error::SyncError,
+    sketch::{Difference, Fp},
+};
 
 /// What there is to look at, since this was asked last, of what the peer holds.
 pub(crate) struct Acknowledged {
@@ -42,6 +46,10 @@ impl Standing {
         self.looked = cursor;
     }
 
+    fn has_news(&self) -> bool {
+        self.fresh || !self.moved.is_empty()
+    }
+
     pub(super) fn moved(&mut self, log: LogId) {
         self.moved.insert(log);
     }
@@ -55,28 +63,58 @@ impl Standing {
 }
 
 impl Exchange {
+    /// A festival was compared as it is now: all of its logs but these are held alike.
+    pub(super) fn compared(
+        &mut self,
+        place: u64,
+        differences: &[Difference],
+        cx: &mut Context<'_>,
+    ) -> Result<(), SyncError> {
+        let Some(common) = self.commons.get(&place) else { return Ok(()) };
+        let differ: BTreeSet<Fp> = differences.iter().map(|difference| difference.key).collect();
+        for (log, theirs) in &mut self.theirs {
+            let entry = cx.sketches.entry(cx.replica, common.festival, log)?;
+            if let Some(entry) = entry.filter(|entry| entry.tip.length > *theirs)
+                && !differ.contains(&common.keys.key(log))
+            {
+                *theirs = entry.tip.length;
+                self.standing.moved(*log);
+            }
+        }
+        Ok(())
+    }
+
     /// The length of a log that the peer is known to hold durably, once both sides are settled:
     /// `u64::MAX` for all that was here when it was compared, `None` where nothing is known.
-    fn peer_holds(&self, log: &LogId) -> Option<u64> {
-        if self.refused.contains(log) || self.parted.contains(log) {
+    fn acknowledged(&self, log: &LogId) -> Option<u64> {
+        let held_alike = !self.parted.contains(log) && !self.probed.contains_key(log);
+        if self.refused.contains(log) || !held_alike {
             return None;
         }
         match self.theirs.get(log) {
             Some(length) => Some(*length),
-            None if self.standing.lost || self.probed.contains_key(log) => None,
+            None if self.standing.lost => None,
             None => Some(u64::MAX),
         }
     }
 }
 
 impl Session {
+    /// Whether there is something to look at of what the peer holds.
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.is_settled() && exchange.standing.has_news(),
+            _ => false,
+        }
+    }
+
     /// What the peer holds now, after both sides were settled; `None` before that, and where
     /// nothing has happened since the last call.
     pub(crate) fn take_acknowledged(&mut self, replica: &Replica) -> Option<Acknowledged> {
-        let Phase::Exchange(exchange) = &mut self.phase else { return None };
-        if !exchange.is_settled() {
+        if !self.has_acknowledged() {
             return None;
         }
+        let Phase::Exchange(exchange) = &mut self.phase else { return None };
         let (changed, _) = replica.log_changes(exchange.standing.looked)?;
         let changed = changed.into_iter().map(|(_, log)| log).collect();
         let festivals = exchange.places.keys().copied().collect();
@@ -97,7 +135,7 @@ impl Session {
     /// when it was compared.
     pub(crate) fn peer_holds(&self, log: &LogId) -> Option<u64> {
         match &self.phase {
-            Phase::Exchange(exchange) if exchange.is_settled() => exchange.peer_holds(log),
+            Phase::Exchange(exchange) if exchange.is_settled() => exchange.acknowledged(log),
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Wish {
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     wanted: BTreeMap<(u64, u64), (Fp, Wish)>,
-    asked: BTreeMap<(u64, u64), Wish>,
+    asked: BTreeMap<(u64, u64), (Fp, Wish)>,
 }
 
 impl Wishes {
@@ -68,7 +68,20 @@ impl Wishes {
     }
 
     pub(super) fn ask(&mut self, place: u64, key: Fp, wish: Wish) {
-        self.asked.insert((place, Stand::short(key)), wish);
+        self.asked.insert((place, Stand::short(key)), (key, wish));
+    }
+
+    /// What was asked for without knowing which log it is.
+    pub(super) fn unnamed(&self) -> Vec<(u64, Fp)> {
+        let unnamed = self.asked.iter().filter(|(_, (_, wish))| wish.log.is_none());
+        unnamed.map(|((place, _), (key, _))| (*place, *key)).collect()
+    }
+
+    /// Says which log it is.
+    pub(super) fn name(&mut self, place: u64, key: Fp, log: LogId) {
+        if let Some((_, wish)) = self.asked.get_mut(&(place, Stand::short(key))) {
+            wish.log = Some(log);
+        }
     }
 
     /// A log has come, as far as it is held now.
@@ -80,7 +93,7 @@ impl Wishes {
         replica: &Replica,
     ) -> Result<(), SyncError> {
         let at = (place, Stand::short(key));
-        if let Some(wish) = self.asked.get_mut(&at) {
+        if let Some((_, wish)) = self.asked.get_mut(&at) {
             wish.log = Some(*log);
             if is_served(wish, replica)? {
                 self.asked.remove(&at);
@@ -105,9 +118,9 @@ impl Wishes {
     /// The peer says that it has sent what was asked for. Others may have sent it before, and then
     /// it was not sent again.
     pub(super) fn must_be_served(&mut self, replica: &Replica) -> Result<(), SyncError> {
-        for (at, wish) in std::mem::take(&mut self.asked) {
+        for (at, (key, wish)) in std::mem::take(&mut self.asked) {
             if !is_served(&wish, replica)? {
-                self.asked.insert(at, wish);
+                self.asked.insert(at, (key, wish));
             }
         }
         if self.asked.is_empty() {

@@ -108,6 +108,7 @@ impl World<'_> {
     pub(super) fn check_touched(&mut self) -> Result<(), Broken> {
         for peer in std::mem::take(&mut self.touched) {
             if self.devices[peer.0].is_honest() {
+                self.follow_spread(peer).map_err(|what| format!("peer {}: {what}", peer.0))?;
                 self.check(peer).map_err(|what| format!("peer {}: {what}", peer.0))?;
             }
         }

@@ -10,7 +10,7 @@ use super::{
     link::Lane,
     world::{Broken, Task, World},
 };
-use crate::{Input, MAX_FRAME, Output, Role, Session, SyncEvent};
+use crate::{Input, MAX_FRAME, Output, Role, Session};
 
 /// The most outputs of a session in a row; no queue of an honest one comes near it.
 const MAX_OUTPUTS: usize = 100_000;
@@ -136,7 +136,9 @@ impl World<'_> {
             return Ok(());
         }
         connection.ends[1 - side].lane.read();
-        self.last_frame = self.now;
+        if frame.first().is_some_and(|kind| crate::wire::is_content(*kind)) {
+            self.last_content = self.now;
+        }
         let (peer, other) = (connection.ends[side].peer, connection.ends[1 - side].peer);
         self.note(b'f', (peer.0, other.0), &frame);
         if self.devices[peer.0].is_honest()
@@ -245,15 +247,15 @@ impl World<'_> {
                 Ok(Some(Output::Send(frame))) => self.send(id, side, frame)?,
                 Ok(Some(Output::Event(event))) => {
                     if self.devices[peer.0].is_honest() {
-                        if matches!(event, SyncEvent::CaughtUp { .. }) {
-                            self.note_health(id, side)?;
-                        }
                         self.tell(peer, &event)?;
                     }
                 }
                 Ok(Some(Output::Finished)) => return self.end(id, side, Ok(())),
                 Err(error) => return self.end(id, side, Err(error)),
                 Ok(None) => {
+                    if self.devices[peer.0].is_honest() {
+                        self.note_health(id, side)?;
+                    }
                     self.arm(id, side);
                     return Ok(());
                 }
@@ -303,7 +305,12 @@ impl World<'_> {
         }
         let (size, lost) = (frame.len(), self.cuts.contains(&(from, to)));
         let link = &connection.link;
+        let is_content = frame.first().is_some_and(|kind| crate::wire::is_content(*kind));
         let fate = connection.ends[side].lane.send(self.now, frame, link, lost, &mut self.random);
+        self.traffic.bytes += fate.resent;
+        if is_content {
+            self.traffic.content += size as u64 + 4 + fate.resent;
+        }
         let datagram = link.carriage == Carriage::Datagram;
         let whole = fate.arrivals.len() == 1 && fate.arrivals[0].1.len() == size;
         connection.is_damaged |= !whole && (datagram || !fate.arrivals.is_empty());

@@ -83,6 +83,11 @@ impl Device {
         Ok(())
     }
 
+    /// Whether it pushes everything over every live link.
+    pub(crate) fn flood(&mut self, floods: bool) {
+        self.sketches.iter_mut().for_each(|sketches| sketches.links.set_flooding(floods));
+    }
+
     /// Switches off in order.
     pub(crate) fn close(&mut self, random: &mut Random) -> Result<(), StoreError> {
         self.twin = None;

@@ -48,7 +48,9 @@ impl World<'_> {
         let device = &self.devices[peer.0];
         let every = device.config.acts.unwrap_or(Duration::from_secs(20));
         let next = self.now + self.random.about(every);
-        self.later(next, Task::Act(peer));
+        if next < self.scenario.writes_until {
+            self.later(next, Task::Act(peer));
+        }
         self.note(b'a', (peer.0, 0), &[]);
         match self.devices[peer.0].config.hostile {
             Some(how) => {
@@ -141,7 +143,10 @@ impl World<'_> {
         match change {
             Change::Cut(from, to) => self.cut(from, to),
             Change::Mend(from, to) => drop(self.cuts.remove(&(from, to))),
-            Change::MendAll => self.cuts.clear(),
+            Change::MendAll => {
+                self.cuts.clear();
+                self.spread.mend(self.now);
+            }
             Change::Split(some) => {
                 for from in some.iter().copied() {
                     for to in (0..self.devices.len()).map(PeerId).filter(|to| !some.contains(to)) {
@@ -206,7 +211,9 @@ impl World<'_> {
             opened = device.switch_on(&mut self.random);
         }
         opened.map_err(|error| format!("peer {} cannot open: {error}", peer.0))?;
+        self.devices[peer.0].flood(self.scenario.floods);
         self.checked[peer.0].start_over();
+        self.spread.start_over(peer);
         self.touch(peer);
         Ok(())
     }

@@ -32,6 +32,7 @@ impl Traffic {
     pub(super) const fn since(&self, before: &Self) -> Self {
         Self {
             bytes: self.bytes - before.bytes,
+            content: self.content - before.content,
             frames: self.frames - before.frames,
             connections: self.connections - before.connections,
             completed: self.completed - before.completed,
@@ -56,6 +57,7 @@ impl World<'_> {
         }
         self.check_touched()?;
         self.sample()?;
+        self.spread.stop();
         let before = self.traffic;
         let groups = self.groups();
         let widest = groups.iter().map(|(number, group)| self.diameter(*number, group)).max();
@@ -114,8 +116,7 @@ impl World<'_> {
     }
 
     /// Links everybody for good, lets every founder write once more, and waits until it is
-    /// everywhere: pushed from link to link, without anybody asking. How long that took, the last
-    /// acknowledgement included.
+    /// everywhere: pushed from link to link, without anybody connecting again. How long that took.
     pub(super) fn push_live(&mut self) -> Result<Duration, Broken> {
         self.forget_all();
         self.drop_all_connections();
@@ -138,7 +139,7 @@ impl World<'_> {
         let groups = self.groups();
         match self.still_apart(&groups)? {
             Some(apart) => Err(format!("over live links, {apart}")),
-            None => Ok(self.last_frame.saturating_sub(written)),
+            None => Ok(self.last_content.saturating_sub(written)),
         }
     }
 

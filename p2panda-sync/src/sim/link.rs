@@ -15,9 +15,20 @@ const FRAME_HEADER: u64 = 4;
 pub enum Carriage {
     /// In order or not at all: a frame that is lost ends the connection.
     Stream,
+    /// In order, as TCP does it: a packet that is lost is sent again after a while, and each time
+    /// after twice as long. So loss costs time and bytes, for all frames behind it too, and ends the
+    /// connection only after many losses in a row.
+    Retransmitting,
     /// Each for itself: frames may be lost, doubled and overtake each other.
     Datagram,
 }
+
+/// The bytes of a packet, where packets are sent again.
+const PACKET: u64 = 1400;
+
+/// How soon a packet is sent again at the earliest, and after how many losses no more.
+const RESEND: Duration = Duration::from_millis(200);
+const MAX_LOSSES: u32 = 12;
 
 /// The nature of a link: how often its ends meet, and what happens to frames on the way.
 ///
@@ -38,7 +49,7 @@ pub struct Link {
     pub bandwidth: u64,
     /// Bytes on the way, beyond which nothing more is taken.
     pub window: usize,
-    /// The share of frames that do not arrive.
+    /// The share of frames that do not arrive; of packets, where they are sent again.
     pub loss: f64,
     /// The share of frames of which only the beginning arrives; a stream ends there.
     pub truncation: f64,
@@ -135,6 +146,8 @@ pub(crate) struct Fate {
     pub(crate) arrivals: Vec<(Duration, Bytes)>,
     /// Whether the stream ends with it.
     pub(crate) breaks: bool,
+    /// Bytes that were sent again.
+    pub(crate) resent: u64,
 }
 
 impl Lane {
@@ -170,7 +183,19 @@ impl Lane {
         if self.is_broken {
             return fate;
         }
-        if lost || random.chance(link.loss) {
+        let mut delay = Duration::ZERO;
+        let is_lost = if link.carriage == Carriage::Retransmitting && !lost {
+            let Some((late, resent)) = resend(size, link, random) else {
+                fate.breaks = true;
+                self.is_broken = true;
+                return fate;
+            };
+            (delay, fate.resent) = (late, resent);
+            false
+        } else {
+            lost || random.chance(link.loss)
+        };
+        if is_lost {
             fate.breaks = !datagram;
             self.is_broken = fate.breaks;
             return fate;
@@ -183,8 +208,10 @@ impl Lane {
         }
         let copies = if datagram && random.chance(link.duplication) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut arrival =
-                self.busy_until + link.latency + random.between(Duration::ZERO, link.jitter);
+            let mut arrival = self.busy_until
+                + delay
+                + link.latency
+                + random.between(Duration::ZERO, link.jitter);
             if !datagram {
                 arrival = arrival.max(self.last_arrival);
             } else if random.chance(link.reordering) {
@@ -197,4 +224,26 @@ impl Lane {
         }
         fate
     }
+}
+
+/// How much later a frame arrives because packets of it were lost, and how many bytes were sent
+/// again; `None` where one was lost too often.
+fn resend(size: u64, link: &Link, random: &mut Random) -> Option<(Duration, u64)> {
+    let first = RESEND.max((link.latency * 2 + link.jitter) * 2);
+    let (mut delay, mut resent, mut left) = (Duration::ZERO, 0, size);
+    while left > 0 {
+        let packet = left.min(PACKET);
+        left -= packet;
+        let mut losses = 0;
+        while random.chance(link.loss) {
+            losses += 1;
+            resent += packet;
+            if losses == MAX_LOSSES {
+                return None;
+            }
+        }
+        // Packets of one frame are on the way together.
+        delay = delay.max(first * ((1 << losses) - 1));
+    }
+    Some((delay, resent))
 }

@@ -39,7 +39,7 @@
 //! assert_eq!(scenario.run(7, &mut Planning).unwrap(), summary);
 //! ```
 //!
-//! [`named`] has scenarios that are ready to be played: camps, a congress, a city, a siege.
+//! [`named`] has scenarios that are ready to be played: camps, a congress, a city, a siege, a mesh.
 //!
 //! # What is checked
 //!
@@ -76,6 +76,7 @@ mod parting;
 mod peer;
 mod random;
 mod scenario;
+mod spread;
 mod summary;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -88,4 +89,4 @@ pub use link::{Carriage, Link};
 pub use peer::{FestivalNo, Peer, PeerId};
 pub use random::Random;
 pub use scenario::{Change, Chaos, Scenario};
-pub use summary::{Cost, Failure, Sample, Summary, Traffic};
+pub use summary::{Cost, Failure, Sample, Spread, Summary, Traffic};

@@ -8,9 +8,12 @@
 //! assert_eq!(summary.scenario, "camp with couriers");
 //! ```
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::{Change, Hostile, Link, Peer, PeerId, Random, Scenario};
+use super::{Carriage, Change, Hostile, Link, Peer, PeerId, Random, Scenario};
 
 /// A scenario, and who has which part in it.
 #[derive(Clone, Debug)]
@@ -167,6 +170,48 @@ pub fn siege(size: usize) -> Cast {
     }
     scenario.lasting(secs(240));
     Cast::new(scenario, honest[0])
+}
+
+/// Many peers, each linked with five or six others without a plan, over live links on which so many
+/// packets are lost. After 40 seconds the network is split in two for 30 seconds. They write for two
+/// minutes, and have one more.
+#[must_use]
+pub fn mesh(count: usize, loss: f64) -> Cast {
+    let mut scenario = Scenario::new(format!("mesh of {count} at a loss of {loss}"));
+    let festival = scenario.festival();
+    let writes = Peer::new([festival]).acting_every(secs(90));
+    let peers: Vec<_> = (0..count).map(|_| scenario.peer(writes.clone())).collect();
+    let link = Link {
+        latency: Duration::from_millis(20),
+        jitter: Duration::from_millis(30),
+        bandwidth: 500_000,
+        loss,
+        carriage: Carriage::Retransmitting,
+        ..Link::wlan()
+    };
+    let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut plan = Random::new(0x3e5);
+    for n in 0..count {
+        pairs.insert((n, (n + 1) % count));
+    }
+    while pairs.len() < count * 11 / 4 {
+        let (from, to) = (plan.index(count), plan.index(count));
+        if from != to && !pairs.contains(&(to, from)) {
+            pairs.insert((from, to));
+        }
+    }
+    for (from, to) in pairs {
+        scenario.link(peers[from], peers[to], link.clone());
+    }
+    scenario.at(secs(40), Change::Split(peers[..count / 2].to_vec()));
+    scenario.at(secs(70), Change::MendAll);
+    scenario.writing_until(secs(120));
+    scenario.lasting(secs(180));
+    scenario.sampled_every(secs(2));
+    scenario.checked_every(50);
+    let mut cast = Cast::new(scenario, peers[0]);
+    cast.slots = 12;
+    cast
 }
 
 /// A festival with two stages that are festivals of their own: some follow all, some one stage, and

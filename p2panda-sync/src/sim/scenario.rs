@@ -82,6 +82,8 @@ pub struct Scenario {
     pub(crate) schedule: Vec<(Duration, Change)>,
     pub(crate) chaos: Option<Chaos>,
     pub(crate) lasts: Duration,
+    pub(crate) writes_until: Duration,
+    pub(crate) floods: bool,
     pub(crate) sample_every: Duration,
     pub(crate) check_every: u32,
     pub(crate) proves_forks: bool,
@@ -101,6 +103,8 @@ impl Scenario {
             schedule: Vec::new(),
             chaos: None,
             lasts: Duration::from_secs(300),
+            writes_until: Duration::MAX,
+            floods: false,
             sample_every: Duration::from_secs(10),
             check_every: 1,
             proves_forks: false,
@@ -148,6 +152,16 @@ impl Scenario {
     /// How long peers write and things happen, before the network is healed.
     pub const fn lasting(&mut self, time: Duration) {
         self.lasts = time;
+    }
+
+    /// Until when peers write, if it is not as long as the scenario lasts.
+    pub const fn writing_until(&mut self, time: Duration) {
+        self.writes_until = time;
+    }
+
+    /// Whether everything is pushed over every live link, to compare trees with.
+    pub const fn flooding(&mut self, floods: bool) {
+        self.floods = floods;
     }
 
     /// How often the network is measured.

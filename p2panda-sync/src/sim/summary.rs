@@ -38,6 +38,8 @@ pub struct Summary {
     pub traffic: Traffic,
     /// What of it went over links after the healing.
     pub healing: Traffic,
+    /// How entries spread until the network was healed.
+    pub spread: Spread,
     /// How often an honest peer became active after at least 100 ms of rest.
     pub wake_ups: u64,
     /// How often a device lost power or was switched off.
@@ -55,6 +57,8 @@ pub struct Summary {
 pub struct Traffic {
     /// Bytes sent.
     pub bytes: u64,
+    /// Bytes of them in frames that bring entries or fork proofs.
+    pub content: u64,
     /// Frames sent.
     pub frames: u64,
     /// Connections made.
@@ -65,6 +69,31 @@ pub struct Traffic {
     pub interrupted: u64,
     /// Ends that blamed the peer.
     pub blamed: u64,
+}
+
+/// How entries got from their authors to the honest peers that follow their festival, before the
+/// network was healed in the end. Times are from when an entry was durable at its author to when it
+/// was at a peer, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Entries times the peers that each had to get to.
+    pub due: u64,
+    /// How many of these got there.
+    pub delivered: u64,
+    /// How many got there after [`Change::MendAll`](super::Change::MendAll) that had been written
+    /// before it. They are left out of the times that follow.
+    pub held_up: u64,
+    /// Half of them in at most so long.
+    pub p50_ms: u64,
+    /// Nine in ten.
+    pub p90_ms: u64,
+    /// 99 in a hundred.
+    pub p99_ms: u64,
+    /// All that got there.
+    pub longest_ms: u64,
+    /// How long it took until the last of those held up was everywhere; `None` where there were none,
+    /// or one is still missing somewhere.
+    pub mended_ms: Option<u64>,
 }
 
 /// What a hostile peer cost the honest ones.

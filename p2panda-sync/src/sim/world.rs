@@ -17,6 +17,7 @@ use super::{
     heal::Healed,
     oracle,
     scenario::Change,
+    spread::Spreading,
     summary::millis,
 };
 
@@ -71,8 +72,9 @@ pub(super) struct World<'a> {
     pub(super) traffic: Traffic,
     pub(super) costs: BTreeMap<PeerId, Cost>,
     pub(super) samples: Vec<Sample>,
-    /// When a frame last arrived.
-    pub(super) last_frame: Duration,
+    pub(super) spread: Spreading,
+    /// When a frame last arrived that brought something.
+    pub(super) last_content: Duration,
     pub(super) wake_ups: u64,
     pub(super) restarts: u64,
 }
@@ -109,7 +111,8 @@ impl<'a> World<'a> {
             traffic: Traffic::default(),
             costs: BTreeMap::new(),
             samples: Vec::new(),
-            last_frame: Duration::ZERO,
+            spread: Spreading::new(scenario.peers.len()),
+            last_content: Duration::ZERO,
             wake_ups: 0,
             restarts: 0,
         }
@@ -151,6 +154,7 @@ impl<'a> World<'a> {
             }
             let mut device = Device::new(config.clone(), identity, &mut self.random);
             device.switch_on(&mut self.random).map_err(|error| error.to_string())?;
+            device.flood(self.scenario.floods);
             self.devices.push(device);
         }
         for number in 0..self.scenario.festivals {
@@ -335,6 +339,7 @@ impl<'a> World<'a> {
             payload_bytes: naive.bytes,
             traffic: self.traffic,
             healing: self.traffic.since(&healed.before),
+            spread: self.spread.sum_up(),
             wake_ups: self.wake_ups,
             restarts: self.restarts,
             hostile: self.costs.values().cloned().collect(),

@@ -4,9 +4,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{PeerId, Transport};
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _, channel::mpsc};
+
+use super::{PeerId, Transport};
 
 /// One end of a pair that carries frames within a process; dropping it closes the connection.
 #[derive(Debug)]

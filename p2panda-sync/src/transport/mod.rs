@@ -18,7 +18,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{Sink, Stream};
-use p2panda_core::LinkId;
+use p2panda_core::{ChannelBinding, LinkId};
 
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
@@ -39,6 +39,9 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 /// The stream ends when the peer has closed. An error of the kind
 /// [`InvalidData`](io::ErrorKind::InvalidData) says that the peer sent what is not a frame. The
 /// sink takes a bounded number of frames; reading goes on while it is full.
+///
+/// Whatever encrypts says by its [`binding`](Self::binding) which link it is; else users prove to
+/// nobody who they are.
 ///
 /// A type with these two halves becomes a transport with one line:
 ///
@@ -76,6 +79,12 @@ pub use websocket::{NoiseWebSocket, WebSocket};
 pub trait Transport:
     Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
 {
+    /// What the two ends of this one link have in common, and no other link has, if it is encrypted
+    /// and authenticated.
+    fn binding(&self) -> Option<ChannelBinding> {
+        None
+    }
+
     /// What the peer has proved to be, where the transport knows that.
     fn peer_id(&self) -> Option<PeerId> {
         None
@@ -83,6 +92,10 @@ pub trait Transport:
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn binding(&self) -> Option<ChannelBinding> {
+        (**self).binding()
+    }
+
     fn peer_id(&self) -> Option<PeerId> {
         (**self).peer_id()
     }

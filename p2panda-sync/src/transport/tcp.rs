@@ -10,10 +10,9 @@ use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
-use super::Transport;
-use crate::MAX_FRAME;
+use crate::{MAX_FRAME, Transport};
 
-/// Frames over TCP, each behind its length in four bytes: neither encrypted nor authenticated.
+/// Frames over TCP, each behind its length in three bytes: neither encrypted nor authenticated.
 ///
 /// This is for tests and measurements alone, where the link itself should add nothing. Everybody on
 /// the way reads and changes what it carries, and can take the place of the peer. Devices meet over
@@ -38,7 +37,10 @@ impl TcpTransport {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         // Frames are written whole; waiting for more would only delay the answers.
         stream.set_nodelay(true)?;
-        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+        let codec = LengthDelimitedCodec::builder()
+            .length_field_length(3)
+            .max_frame_length(MAX_FRAME)
+            .new_codec();
         Ok(Self(Framed::new(stream, codec)))
     }
 }

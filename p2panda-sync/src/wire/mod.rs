@@ -3,14 +3,18 @@
 //! Frames are bounded before anything is allocated for them, and unknown types are skipped, so that
 //! later versions can say more. `GREET` and `HELLO` alone have a version byte between type and body.
 
+mod offered;
 mod packed;
 mod push;
 
 use bytes::Bytes;
 use p2panda_core::{
-    Chain, DocumentId, ForkProof, Incarnation, LogId, PayloadHash, Run, Signature, codec,
+    Chain, DocumentId, ForkProof, Incarnation, LinkProof, LogId, PayloadHash, Run, Signature, codec,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_bytes::ByteBuf;
 
 #[cfg(feature = "blobs")]
@@ -19,7 +23,8 @@ use p2panda_core::BlobId;
 use crate::error::PeerFault;
 
 pub(crate) use self::{
-    packed::{Stand, Stands, Wanted, Wants, read_keys, write_keys},
+    offered::Offered,
+    packed::{Head, Heads, Stand, Stands, Wanted, Wants, read_keys, write_keys},
     push::{Batch, Deflated, Owner, Piece},
 };
 
@@ -33,7 +38,7 @@ pub(crate) const MAX_CONTROL: usize = 16 * 1024;
 pub(crate) const MAX_FESTIVALS: usize = 256;
 
 /// What a transport adds to a frame: the length prefix, in bytes.
-pub(crate) const FRAME_HEADER: u64 = 4;
+pub(crate) const FRAME_HEADER: u64 = 3;
 
 /// The version of the protocol that is spoken here.
 pub(crate) const VERSION: u8 = 1;
@@ -57,6 +62,10 @@ const BUSY: u8 = 15;
 const BLOB_WANT: u8 = 20;
 #[cfg(feature = "blobs")]
 const BLOB: u8 = 21;
+const IHAVE: u8 = 16;
+const GRAFT: u8 = 17;
+const PRUNE: u8 = 18;
+const PROOF: u8 = 24;
 
 /// Structs with named fields here, arrays on the wire.
 macro_rules! messages {
@@ -87,35 +96,28 @@ pub(crate) use messages;
 
 messages! {
     /// The opener's first message, sent along with the link's own: something fresh for the `HELLO`
-    /// to answer to, and the largest frame it takes, in KiB.
+    /// to answer to, where the link itself is not that, and the largest frame it takes.
     Greet {
-        nonce: Token,
+        nonce: Option<Token>,
         frame: u64,
     }
 
     /// The accepting side's first message: its festivals, named so that only those who know one
     /// recognise it, in an order that says nothing. From here on a festival is named by its place.
     Hello {
-        nonce: Token,
-        salt: Token,
+        salt: Salted,
         frame: u64,
         festivals: Vec<Offered>,
     }
 
-    /// A festival of a `HELLO`: its name and proof, the bits of the number of its logs, syndromes.
-    Offered {
-        name: Token,
-        size: u64,
-        syndromes: ByteBuf,
-    }
-
     /// What the opener says to the `HELLO`: the festivals that it has too, as twice their places and
     /// one more where it holds the same logs. For each there are eight bytes that prove that it knows
-    /// the festival, and then for an equal one eight that depend on its fingerprint.
+    /// the festival, and then for an equal one four that depend on its fingerprint. What is not
+    /// `live` leaves that out.
     Open {
-        live: bool,
         places: Vec<u64>,
         proofs: ByteBuf,
+        live: bool,
     }
 
     /// The syndromes so far do not tell what differs. The first time with an estimator.
@@ -193,6 +195,17 @@ messages! {
         seconds: Option<u64>,
     }
 
+    /// Heads of logs that the sender has and does not push.
+    Ihave {
+        place: u64,
+        heads: ByteBuf,
+    }
+
+    /// What comes in this festival does so by other ways too: do not push it here.
+    Prune {
+        place: u64,
+    }
+
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
@@ -219,6 +232,34 @@ messages! {
         size: Option<u64>,
         index: u64,
         bytes: ByteBuf,
+    }
+}
+
+/// The salt of a `HELLO`, and behind it the accepting side's nonce, where the link is not nonce
+/// enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Salted {
+    pub(crate) salt: Token,
+    pub(crate) nonce: Option<Token>,
+}
+
+impl Serialize for Salted {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nonce = self.nonce.as_ref().map_or(&[][..], |nonce| &nonce.0);
+        serializer.serialize_bytes(&[&self.salt.0, nonce].concat())
+    }
+}
+
+impl<'de> Deserialize<'de> for Salted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = ByteBuf::deserialize(deserializer)?;
+        let malformed = || D::Error::custom("a salt");
+        let (salt, nonce) = bytes.split_first_chunk().ok_or_else(malformed)?;
+        let nonce = match nonce {
+            [] => None,
+            nonce => Some(Token(nonce.try_into().map_err(|_| malformed())?)),
+        };
+        Ok(Self { salt: Token(*salt), nonce })
     }
 }
 
@@ -251,6 +292,8 @@ impl Runs {
 pub(crate) enum Message {
     Greet(Greet),
     Hello(Hello),
+    /// Who is at the other end of the link.
+    Proof(LinkProof),
     /// A `HELLO` of a version that is not spoken here.
     OtherVersion(u8),
     /// A `GREET` of such a version.
@@ -272,6 +315,10 @@ pub(crate) enum Message {
     BlobWant(BlobWant),
     #[cfg(feature = "blobs")]
     Blob(Blob),
+    Ihave(Ihave),
+    /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
+    Graft(Want),
+    Prune(Prune),
 }
 
 impl Message {
@@ -281,14 +328,19 @@ impl Message {
             Self::Hello(body) => return join(&[HELLO, VERSION], &codec::encode(body)),
             Self::OtherVersion(version) => return join(&[HELLO, *version], &[]),
             Self::OtherGreet(version) => return join(&[GREET, *version], &[]),
-            Self::Open(body) => (OPEN, codec::encode(body)),
+            Self::Open(body) if body.live => (OPEN, codec::encode(body)),
+            Self::Open(body) => (OPEN, codec::encode(&(&body.places, &body.proofs))),
             Self::Need(body) => (NEED, codec::encode(body)),
             Self::More(body) => (MORE, codec::encode(body)),
             Self::Resalt(body) => (RESALT, codec::encode(body)),
             Self::Vector(body) => (VECTOR, codec::encode(body)),
             Self::Want(body) => (WANT, codec::encode(body)),
             Self::Push(body) => (PUSH, codec::encode(body)),
-            Self::Done(body) => (DONE, codec::encode(body)),
+            Self::Done(Done { messages, check: None }) => (DONE, codec::encode(&[messages])),
+            Self::Done(Done { messages, check: Some(check) }) => {
+                (DONE, codec::encode(&(messages, check)))
+            }
+            Self::Proof(body) => (PROOF, codec::encode(body)),
             Self::Probe(body) => (PROBE, codec::encode(body)),
             Self::Runs(body) => (RUNS, codec::encode(body)),
             Self::Fork(body) => (FORK, codec::encode(&**body)),
@@ -298,6 +350,9 @@ impl Message {
             Self::BlobWant(body) => (BLOB_WANT, codec::encode(body)),
             #[cfg(feature = "blobs")]
             Self::Blob(body) => (BLOB, codec::encode(body)),
+            Self::Ihave(body) => (IHAVE, codec::encode(body)),
+            Self::Graft(body) => (GRAFT, codec::encode(body)),
+            Self::Prune(body) => (PRUNE, codec::encode(body)),
         };
         join(&[kind], &body)
     }
@@ -323,6 +378,10 @@ impl Message {
             Self::BlobWant(_) => "BLOB_WANT",
             #[cfg(feature = "blobs")]
             Self::Blob(_) => "BLOB",
+            Self::Ihave(_) => "IHAVE",
+            Self::Graft(_) => "GRAFT",
+            Self::Prune(_) => "PRUNE",
+            Self::Proof(_) => "PROOF",
         }
     }
 
@@ -335,24 +394,31 @@ impl Message {
                 | Self::OtherVersion(_)
                 | Self::OtherGreet(_)
                 | Self::Open(_)
+                | Self::Proof(_)
                 | Self::Done(_)
                 | Self::Busy(_)
         )
     }
 
-    /// Whether it brings what is stored, and not what it takes to find out what to bring.
-    pub(crate) const fn is_content(&self) -> bool {
+    /// Whether the other side has to answer it, if only with `DONE`.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.is_counted() && !matches!(self, Self::Ihave(_) | Self::Prune(_))
+    }
+
+    /// Whether it says what it takes to find out what differs; else it brings what is stored, or
+    /// is the link's affair.
+    pub(crate) const fn is_metadata(&self) -> bool {
         #[cfg(feature = "blobs")]
         if matches!(self, Self::Blob(_)) {
-            return true;
+            return false;
         }
-        matches!(self, Self::Push(_) | Self::Fork(_))
+        !matches!(self, Self::Push(_) | Self::Fork(_) | Self::Proof(_))
     }
 
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=BUSY).contains(&kind) && kind != PUSH;
+        let control = (HELLO..=PRUNE).contains(&kind) && kind != PUSH || kind == PROOF;
         #[cfg(feature = "blobs")]
         let control = control || kind == BLOB_WANT;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
@@ -368,14 +434,28 @@ impl Message {
                 Ok(body) => Self::Hello(read(body, "HELLO")?),
                 Err(version) => Self::OtherVersion(version),
             },
-            OPEN => Self::Open(read(body, "OPEN")?),
+            OPEN => Self::Open(match read::<Open>(body, "OPEN") {
+                Ok(open) if open.live => open,
+                Ok(_) => return Err(PeerFault::Message("OPEN")),
+                Err(_) => {
+                    let (places, proofs) = read::<(Vec<u64>, ByteBuf)>(body, "OPEN")?;
+                    Open { places, proofs, live: false }
+                }
+            }),
             NEED => Self::Need(read(body, "NEED")?),
             MORE => Self::More(read(body, "MORE")?),
             RESALT => Self::Resalt(read(body, "RESALT")?),
             VECTOR => Self::Vector(read(body, "VECTOR")?),
             WANT => Self::Want(read(body, "WANT")?),
             PUSH => Self::Push(read(body, "PUSH")?),
-            DONE => Self::Done(read(body, "DONE")?),
+            DONE => Self::Done(match read::<[u64; 1]>(body, "DONE") {
+                Ok([messages]) => Done { messages, check: None },
+                Err(_) => {
+                    let (messages, check) = read::<(u64, Token)>(body, "DONE")?;
+                    Done { messages, check: Some(check) }
+                }
+            }),
+            PROOF => Self::Proof(read(body, "PROOF")?),
             PROBE => Self::Probe(read(body, "PROBE")?),
             RUNS => Self::Runs(read(body, "RUNS")?),
             FORK => Self::Fork(Box::new(read(body, "FORK")?)),
@@ -385,10 +465,19 @@ impl Message {
             BLOB_WANT => Self::BlobWant(read(body, "BLOB_WANT")?),
             #[cfg(feature = "blobs")]
             BLOB => Self::Blob(read(body, "BLOB")?),
+            IHAVE => Self::Ihave(read(body, "IHAVE")?),
+            GRAFT => Self::Graft(read(body, "GRAFT")?),
+            PRUNE => Self::Prune(read(body, "PRUNE")?),
             _ => return Ok(None),
         };
         Ok(Some(message))
     }
+}
+
+/// Whether a frame of this type brings what is stored.
+#[cfg(feature = "sim")]
+pub(crate) const fn is_content(kind: u8) -> bool {
+    matches!(kind, PUSH | FORK)
 }
 
 /// The body, or the version that is not spoken here.

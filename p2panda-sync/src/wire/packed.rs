@@ -8,6 +8,9 @@ pub(crate) const MAX_WANTS: usize = 800;
 /// The most logs of one `VECTOR`: at most 12 bytes each.
 pub(crate) const MAX_STANDS: usize = 1300;
 
+/// The most heads of one `IHAVE`: at most 19 bytes each.
+pub(crate) const MAX_HEADS: usize = 512;
+
 /// The bits of a key that are left out: of what remains, 40 bits, no two logs of a festival have
 /// the same but by a chance of one in a million, and then the wrong one is sent.
 const SHORT: u32 = 21;
@@ -48,6 +51,44 @@ impl Wants {
             wants.push(Wanted { key, from, digest });
         }
         (wants.len() <= MAX_WANTS).then_some(Self(wants))
+    }
+}
+
+/// One log of an `IHAVE`: the first 40 bits of its key, its length, and a digest of the chain value
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) key: u64,
+    pub(crate) length: u64,
+    pub(crate) digest: [u8; 4],
+}
+
+/// The logs of an `IHAVE`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heads(pub(crate) Vec<Head>);
+
+impl Heads {
+    pub(crate) const MAX: usize = MAX_HEADS;
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for head in &self.0 {
+            bytes.extend(&head.key.to_be_bytes()[3..]);
+            write_number(&mut bytes, head.length);
+            bytes.extend(head.digest);
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut heads = Vec::new();
+        while !bytes.is_empty() {
+            let [a, b, c, d, e] = read_array(&mut bytes)?;
+            let key = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+            let length = read_number(&mut bytes)?;
+            heads.push(Head { key, length, digest: read_array(&mut bytes)? });
+        }
+        (heads.len() <= MAX_HEADS).then_some(Self(heads))
     }
 }
 
@@ -171,6 +212,15 @@ mod tests {
         })
     }
 
+    fn head() -> impl Strategy<Value = Head> {
+        let length = prop_oneof![0..300_u64, any::<u64>()];
+        (0..1_u64 << 40, length, any::<[u8; 4]>()).prop_map(|(key, length, digest)| Head {
+            key,
+            length,
+            digest,
+        })
+    }
+
     fn stand() -> impl Strategy<Value = Stand> {
         (0..1_u64 << 40, any::<u16>(), 0..1_u32 << 21, any::<bool>()).prop_map(
             |(key, length, digest, cut)| Stand { key, hint: Hint { length, digest, cut } },
@@ -185,6 +235,12 @@ mod tests {
         }
 
         #[test]
+        fn heads_are_read_again(heads in prop::collection::vec(head(), 0..40)) {
+            let heads = Heads(heads);
+            prop_assert_eq!(Heads::from_bytes(&heads.to_bytes()), Some(heads));
+        }
+
+        #[test]
         fn the_vector_is_read_again(mut stands in prop::collection::vec(stand(), 0..40)) {
             stands.sort_by_key(|stand| stand.key);
             let stands = Stands(stands);
@@ -195,6 +251,9 @@ mod tests {
         fn garbage_has_one_reading_or_none(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Some(wants) = Wants::from_bytes(&bytes) {
                 prop_assert_eq!(wants.to_bytes(), &bytes[..]);
+            }
+            if let Some(heads) = Heads::from_bytes(&bytes) {
+                prop_assert_eq!(heads.to_bytes(), &bytes[..]);
             }
             if let Some(stands) = Stands::from_bytes(&bytes) {
                 prop_assert_eq!(stands.to_bytes(), &bytes[..]);
@@ -209,5 +268,7 @@ mod tests {
     fn more_than_a_frame_has_room_for_is_refused() {
         let many = Wants(vec![Wanted { key: 1, from: 0, digest: None }; MAX_WANTS + 1]);
         assert_eq!(Wants::from_bytes(&many.to_bytes()), None);
+        let many = Heads(vec![Head { key: 1, length: 1, digest: [0; 4] }; MAX_HEADS + 1]);
+        assert_eq!(Heads::from_bytes(&many.to_bytes()), None);
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::sketch::{Fp, Hint, MAX_CELLS, MAX_SYNDROMES, pack};
-use p2panda_core::{BLOCK, Tip, UserId};
+use p2panda_core::{BLOCK, ChannelBinding, Identity, LinkEnd, Tip, UserId};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
 const TOKEN: Token = Token([255; 8]);
 
@@ -20,18 +21,13 @@ fn the_fullest_frame_of_each_kind_stays_under_its_limit() {
     let wanted = Wanted { key: (1 << 40) - 1, from: u64::MAX, digest: Some([255; 4]) };
     let hint = Hint { length: u16::MAX, digest: (1 << 21) - 1, cut: true };
     let stands = (0..Stands::MAX as u64).map(|at| Stand { key: at << 29, hint });
-    let offered = |count: usize| Offered {
-        name: TOKEN,
-        size: 64,
-        syndromes: pack(vec![largest; count]).into(),
-    };
-    let (nonce, salt) = (TOKEN, TOKEN);
+    let offered =
+        |count: usize| Offered { name: TOKEN, size: 64, syndromes: pack(vec![largest; count]) };
     let full = [
-        Message::Greet(Greet { nonce, frame: u64::MAX }),
+        Message::Greet(Greet { nonce: Some(TOKEN), frame: u64::MAX }),
         Message::Hello(Hello {
-            nonce,
-            salt,
-            frame: 160,
+            salt: Salted { salt: TOKEN, nonce: Some(TOKEN) },
+            frame: 10,
             festivals: vec![offered(4); MAX_FESTIVALS],
         }),
         Message::Open(Open {
@@ -58,6 +54,9 @@ fn the_fullest_frame_of_each_kind_stays_under_its_limit() {
         }),
         Message::Want(Want { place: 255, logs: Wants(vec![wanted; Wants::MAX]).to_bytes().into() }),
         Message::Done(Done { messages: u64::MAX, check: Some(TOKEN) }),
+        Message::Done(Done { messages: 0, check: None }),
+        Message::Greet(Greet { nonce: None, frame: 6 }),
+        Message::Proof(proof()),
         Message::Probe(Probe {
             document: log.document,
             incarnation: log.incarnation,
@@ -108,14 +107,28 @@ fn a_frame_over_its_limit_is_refused_unread() {
     }
 }
 
+fn proof() -> LinkProof {
+    let ada = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
+    LinkProof::sign(&ada, &ChannelBinding::from_bytes([1; 32]), LinkEnd::Opener)
+}
+
 #[test]
 fn the_messages_of_equal_peers_are_what_they_cost() {
-    let offered = Offered { name: TOKEN, size: 17, syndromes: pack(vec![-Fp::ONE; 16]).into() };
-    let hello =
-        Message::Hello(Hello { nonce: TOKEN, salt: TOKEN, frame: 160, festivals: vec![offered] });
-    let open = Message::Open(Open { live: false, places: vec![1], proofs: vec![1; 16].into() });
-    let done = Message::Done(Done { messages: 0, check: None });
-    let greet = Message::Greet(Greet { nonce: TOKEN, frame: 160 });
-    let sizes = [greet, hello, open, done].map(|message| message.encode().len());
-    assert_eq!(sizes, [14, 159, 22, 4]);
+    let offered = Offered { name: TOKEN, size: 17, syndromes: pack(vec![-Fp::ONE; 16]) };
+    let sizes = |nonce| {
+        let salt = Salted { salt: TOKEN, nonce };
+        let hello = Hello { salt, frame: 10, festivals: vec![offered.clone()] };
+        let open = Open { live: false, places: vec![1], proofs: vec![1; 12].into() };
+        let messages = [
+            Message::Greet(Greet { nonce, frame: 10 }),
+            Message::Hello(hello),
+            Message::Open(open),
+            Message::Done(Done { messages: 0, check: None }),
+        ];
+        messages.map(|message| message.encode().len())
+    };
+    // Over an encrypted link, which is nonce enough, and over any other.
+    assert_eq!(sizes(None), [5, 147, 17, 3]);
+    assert_eq!(sizes(Some(TOKEN)), [13, 155, 17, 3]);
+    assert_eq!(Message::Proof(proof()).encode().len(), 102);
 }

@@ -2,6 +2,8 @@
 //! exchange frames through a wire that a test may listen to, bend or cut.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod time;
+
 use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
@@ -11,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use p2panda_core::{
-    Accepted, DocumentDescriptor, Festival, FestivalId, Identity, Incarnation, LogId, Replica, Tip,
-    VerifiedSegment, codec,
+    Accepted, ChannelBinding, DocumentDescriptor, Festival, FestivalId, Identity, Incarnation,
+    LogId, Replica, Tip, VerifiedSegment, codec,
     store::{MemoryStore, NoResume, Store},
 };
 use p2panda_sync::{Input, Output, Role, Session, Sketches, Stats, SyncError, SyncEvent};
@@ -30,6 +32,10 @@ pub const DONE: u8 = 10;
 pub const PROBE: u8 = 11;
 pub const REFUSE: u8 = 14;
 pub const BUSY: u8 = 15;
+pub const IHAVE: u8 = 16;
+pub const GRAFT: u8 = 17;
+pub const PRUNE: u8 = 18;
+pub const PROOF: u8 = 24;
 
 /// A frame of a type with a body.
 pub fn frame(kind: u8, body: &[u8]) -> Bytes {
@@ -162,11 +168,18 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    fn new(replica: &'a mut Replica, role: Role, seed: u64) -> Self {
+    pub fn new(replica: &'a mut Replica, role: Role, seed: u64) -> Self {
         let session = Session::new(role, Duration::ZERO, &mut rng(seed));
         let sketches = Sketches::new(&mut rng(seed));
         let (events, inbox) = (Vec::new(), VecDeque::new());
         Self { replica, session, sketches, events, outcome: None, inbox }
+    }
+
+    /// At one end of an encrypted link.
+    #[must_use]
+    pub fn on(mut self, link: u8) -> Self {
+        self.session = self.session.bound(ChannelBinding::from_bytes([link; 32]));
+        self
     }
 
     fn handle(&mut self, now: Duration, input: Input) {
@@ -218,13 +231,21 @@ pub fn sync(opener: &mut Replica, acceptor: &mut Replica) -> (Stats, Stats) {
 pub fn sync_over(
     opener: &mut Replica,
     acceptor: &mut Replica,
+    wire: impl FnMut(Side, Bytes) -> Fate,
+) -> Outcome {
+    let opener = Peer::new(opener, Role::Sync, 1001);
+    exchange(opener, Peer::new(acceptor, Role::Accept, 1002), wire)
+}
+
+/// Lets two peers exchange over such a wire.
+pub fn exchange<'a>(
+    mut opener: Peer<'a>,
+    mut acceptor: Peer<'a>,
     mut wire: impl FnMut(Side, Bytes) -> Fate,
 ) -> Outcome {
     let mut now = Duration::ZERO;
     let mut frames = 0;
     let mut cut = false;
-    let mut opener = Peer::new(opener, Role::Sync, 1001);
-    let mut acceptor = Peer::new(acceptor, Role::Accept, 1002);
     while opener.outcome.is_none() || acceptor.outcome.is_none() {
         let mut moved = false;
         for side in [Side::Acceptor, Side::Opener] {
@@ -260,7 +281,7 @@ pub fn sync_over(
                 moved = true;
             }
         }
-        if !moved {
+        if !moved && (opener.outcome.is_none() || acceptor.outcome.is_none()) {
             let deadlines = [&opener, &acceptor].map(|peer| peer.session.deadline());
             now = deadlines.into_iter().flatten().min().expect("somebody waits for something");
             opener.handle(now, Input::Deadline);

@@ -6,6 +6,7 @@
 //! `P2PANDA_TOLD=1` tells every event.
 #![allow(clippy::unwrap_used)]
 
+mod mesh;
 mod organisers;
 mod random;
 mod scenarios;
@@ -22,6 +23,16 @@ fn seeds(by_default: u64) -> std::ops::Range<u64> {
     }
     let from = number("P2PANDA_FROM").unwrap_or(0);
     from..from + number("P2PANDA_SEEDS").unwrap_or(by_default)
+}
+
+/// Keeps a summary where the environment says.
+fn keep(test: &str, summary: &Summary) {
+    let json = serde_json::to_string_pretty(summary).unwrap();
+    assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), *summary);
+    if let Some(folder) = std::env::var_os("P2PANDA_SUMMARIES") {
+        let file = format!("{test}-{}.json", summary.seed);
+        std::fs::write(std::path::Path::new(&folder).join(file), json).unwrap();
+    }
 }
 
 /// Plays a scenario with a seed; a failure says how to repeat it.

@@ -8,7 +8,9 @@ use p2panda_core::{
     schema::{Event, Instant, PolicySpec, Record, Request, Resource, Span, Terms, Withdrawal},
     view::{Arrivals, Fact, ResourceFacts},
 };
-use p2panda_policy::{Act, Duty, Policies, Standing, Tokens, Verdict, evaluate, steward};
+use p2panda_policy::{
+    Act, Duty, EventConfirmation, Policies, Standing, Tokens, Verdict, evaluate, steward,
+};
 use p2panda_sync::{
     SyncEvent,
     sim::{App, PeerId, Random, Turn},
@@ -27,6 +29,8 @@ pub(crate) struct Organisers {
     pub(crate) stewards: BTreeSet<PeerId>,
     /// The slots that are asked for: the fewer, the more contested.
     pub(crate) slots: u64,
+    /// Whether the agreement on every single event is told.
+    pub(crate) tells_events: bool,
     /// Which of its festivals a peer plans in, by its number; the first where it says nothing.
     pub(crate) plans_in: BTreeMap<PeerId, Vec<usize>>,
 }
@@ -39,6 +43,7 @@ impl Organisers {
             owners: owners.into_iter().map(|peer| (peer, (2, 1))).collect(),
             stewards: BTreeSet::new(),
             slots: SLOTS,
+            tells_events: false,
             plans_in: BTreeMap::new(),
         }
     }
@@ -183,7 +188,6 @@ impl App for Organisers {
     }
 
     fn check(&mut self, _: PeerId, replica: &Replica) -> Result<(), String> {
-        let text = |error: p2panda_core::store::StoreError| error.to_string();
         for festival in &self.festivals {
             let view = replica.view(*festival);
             for (id, _) in view.list::<Resource>().map_err(text)? {
@@ -196,31 +200,19 @@ impl App for Organisers {
     }
 
     fn measure(&mut self, peers: &[(PeerId, &Replica)]) -> Result<BTreeMap<String, u64>, String> {
-        let text = |error: p2panda_core::store::StoreError| error.to_string();
-        let mut promised: BTreeMap<EntityId, BTreeMap<EntityId, Span>> = BTreeMap::new();
-        let (mut confirmed, mut broken) = (0, 0);
+        // What a peer sees depends on its logs alone, and many hold the same.
+        let mut seen: BTreeMap<[u8; 32], Seen> = BTreeMap::new();
+        let mut held = Vec::new();
         for (_, replica) in peers {
-            let (mut confirmed_here, mut broken_here) = (0, 0);
-            for festival in &self.festivals {
-                let view = replica.view(*festival);
-                for (id, _) in view.list::<Resource>().map_err(text)? {
-                    let Some(facts) = view.facts(&id).map_err(text)? else { continue };
-                    let evaluation = evaluate(&self.policies, &facts, &Tokens::none());
-                    for (fact, request) in requests(&facts) {
-                        if matches!(evaluation.verdicts[&fact.id], Verdict::Confirmed { .. }) {
-                            confirmed_here += 1;
-                            let all = promised.entry(id.clone()).or_default();
-                            all.insert(fact.id.clone(), request.terms.span);
-                        }
-                    }
-                    let standings = evaluation.allocation.standings();
-                    broken_here += standings
-                        .filter(|(_, standing)| matches!(standing, Standing::NoRoom(_)))
-                        .count() as u64;
-                }
+            let logs = replica.fingerprint_logs().map_err(text)?;
+            if !seen.contains_key(&logs) {
+                seen.insert(logs, self.look(replica)?);
             }
-            confirmed = confirmed_here.max(confirmed);
-            broken = broken_here.max(broken);
+            held.push(logs);
+        }
+        let mut promised: BTreeMap<&EntityId, BTreeMap<&EntityId, Span>> = BTreeMap::new();
+        for (resource, request, span) in seen.values().flat_map(|seen| &seen.promised) {
+            promised.entry(resource).or_default().insert(request, *span);
         }
         // Pairs of grants for one moment, each of which some peer sees as confirmed.
         let mut doubled = 0;
@@ -231,12 +223,98 @@ impl App for Organisers {
                     spans[n + 1..].iter().filter(|other| span.overlaps(other)).count() as u64;
             }
         }
-        Ok(BTreeMap::from([
-            ("confirmed".to_owned(), confirmed),
-            ("broken promises".to_owned(), broken),
+        let most = |of: fn(&Seen) -> u64| seen.values().map(of).max().unwrap_or_default();
+        let mut figures = BTreeMap::from([
+            ("confirmed".to_owned(), most(|seen| seen.promised.len() as u64)),
+            ("broken promises".to_owned(), most(|seen| seen.broken)),
             ("double grants".to_owned(), doubled),
-        ]))
+        ]);
+        let followed: Vec<&Seen> = held.iter().map(|logs| &seen[logs]).collect();
+        figures.extend(self.agreement(&followed));
+        Ok(figures)
     }
+}
+
+/// What one peer sees.
+struct Seen {
+    festivals: BTreeSet<FestivalId>,
+    /// Requests that are confirmed, by resource.
+    promised: Vec<(EntityId, EntityId, Span)>,
+    /// Decisions that there was no room for.
+    broken: u64,
+    /// How far events are confirmed, in percent; `None` where nothing is requested for one.
+    events: BTreeMap<(FestivalId, EntityId), Option<u8>>,
+}
+
+impl Organisers {
+    fn look(&self, replica: &Replica) -> Result<Seen, String> {
+        let followed = replica.festivals().map_err(text)?;
+        let festivals = followed.iter().map(p2panda_core::Festival::id).collect();
+        let mut seen = Seen { festivals, promised: Vec::new(), broken: 0, events: BTreeMap::new() };
+        for festival in &self.festivals {
+            let view = replica.view(*festival);
+            let mut judged = Vec::new();
+            for (id, _) in view.list::<Resource>().map_err(text)? {
+                let Some(facts) = view.facts(&id).map_err(text)? else { continue };
+                let evaluation = evaluate(&self.policies, &facts, &Tokens::none());
+                for (fact, request) in requests(&facts) {
+                    let verdict = &evaluation.verdicts[&fact.id];
+                    judged.push((fact.clone(), verdict.clone()));
+                    if matches!(verdict, Verdict::Confirmed { .. }) {
+                        let (id, span) = (id.clone(), request.terms.span);
+                        seen.promised.push((id, fact.id.clone(), span));
+                    }
+                }
+                let standings = evaluation.allocation.standings();
+                let without =
+                    |(_, standing): &(_, &Standing)| matches!(standing, Standing::NoRoom(_));
+                seen.broken += standings.filter(without).count() as u64;
+            }
+            for (id, _) in view.list::<Event>().map_err(text)? {
+                let owner = replica.descriptor(&id.document).map_err(text)?.map(|of| of.user);
+                let requests = judged.iter().map(|(fact, verdict)| (fact, verdict));
+                let hosts = owner.into_iter().collect();
+                let confirmed = EventConfirmation::of(&id, &hosts, requests).percent();
+                seen.events.insert((*festival, id), confirmed);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Plurality: which share of the peers that follow a festival agrees on how far each event is
+    /// confirmed, in thousandths. Who does not know an event agrees with nobody who does.
+    fn agreement(&self, peers: &[&Seen]) -> BTreeMap<String, u64> {
+        let events: BTreeSet<_> = peers.iter().flat_map(|seen| seen.events.keys()).collect();
+        let mut shares = BTreeMap::new();
+        for event in events {
+            let mut said: BTreeMap<Option<&Option<u8>>, u64> = BTreeMap::new();
+            for seen in peers.iter().filter(|seen| seen.festivals.contains(&event.0)) {
+                *said.entry(seen.events.get(event)).or_default() += 1;
+            }
+            let most = said.values().max().copied().unwrap_or_default();
+            shares.insert(event, 1000 * most / said.values().sum::<u64>().max(1));
+        }
+        let count = shares.len() as u64;
+        let at_least = |share| shares.values().filter(|is| **is >= share).count() as u64;
+        let mean = shares.values().sum::<u64>().checked_div(count).unwrap_or(1000);
+        let mut figures = BTreeMap::from([
+            ("events".to_owned(), count),
+            ("events all agree on".to_owned(), at_least(1000)),
+            ("events nine in ten agree on".to_owned(), at_least(900)),
+            ("events half agree on".to_owned(), at_least(500)),
+            ("agreement in thousandths".to_owned(), mean),
+        ]);
+        if self.tells_events {
+            figures
+                .extend(shares.into_iter().map(|((_, id), share)| (format!("event {id}"), share)));
+        }
+        figures
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is a `map_err`")]
+fn text(error: p2panda_core::store::StoreError) -> String {
+    error.to_string()
 }
 
 fn requests(facts: &ResourceFacts) -> impl Iterator<Item = (&Fact, &Request)> {

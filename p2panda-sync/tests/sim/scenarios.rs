@@ -6,7 +6,7 @@ use p2panda_sync::sim::{
     named::{Cast, camp, city, congress, nested, rush, siege},
 };
 
-use crate::{organisers::Organisers, play, seeds};
+use crate::{keep, organisers::Organisers, play, seeds};
 
 /// Plays a scenario with its cast, for each seed.
 fn run(test: &str, cast: impl Fn() -> Cast, expected: impl Fn(&Summary)) {
@@ -20,15 +20,6 @@ fn run(test: &str, cast: impl Fn() -> Cast, expected: impl Fn(&Summary)) {
         println!("{summary}");
         keep(test, &summary);
         expected(&summary);
-    }
-}
-
-fn keep(test: &str, summary: &Summary) {
-    let json = serde_json::to_string_pretty(summary).unwrap();
-    assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), *summary);
-    if let Some(folder) = std::env::var_os("P2PANDA_SUMMARIES") {
-        let file = format!("{test}-{}.json", summary.seed);
-        std::fs::write(std::path::Path::new(&folder).join(file), json).unwrap();
     }
 }
 

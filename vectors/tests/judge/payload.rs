@@ -162,7 +162,7 @@ fn check(bed: &Bed, case: &Value) -> Result<(), String> {
             |incarnation: &Incarnation| data_encoding::HEXLOWER.encode(incarnation.as_bytes());
         let had_seen: serde_json::Map<_, _> = fact
             .position
-            .seen
+            .seen()
             .iter()
             .map(|(other, length)| (hex(other), (*length).into()))
             .collect();

@@ -194,12 +194,6 @@ impl<T: Transport> NoiseTransport<T> {
     }
 }
 
-impl<T: Transport> Transport for NoiseTransport<T> {
-    fn peer_id(&self) -> Option<PeerId> {
-        Some(self.peer.into())
-    }
-}
-
 /// What a future gives, unless it takes too long.
 pub(super) async fn within<V>(
     clock: &(impl Clock + ?Sized),
@@ -208,6 +202,16 @@ pub(super) async fn within<V>(
     match select(pin!(act), clock.sleep(HANDSHAKE_PATIENCE)).await {
         Either::Left((done, _)) => done,
         Either::Right(_) => Err(LinkError::TooSlow { within: HANDSHAKE_PATIENCE }),
+    }
+}
+
+impl<T: Transport> Transport for NoiseTransport<T> {
+    fn peer_id(&self) -> Option<PeerId> {
+        Some(self.peer.into())
+    }
+
+    fn binding(&self) -> Option<ChannelBinding> {
+        Some(self.binding)
     }
 }
 
