@@ -135,7 +135,11 @@ impl<T: Transport> Driver<T> {
             moved |= output.is_some();
             match &output {
                 Some(Output::Event(SyncEvent::Met { festivals })) => self.met.clone_from(festivals),
-                None if self.session.has_acknowledged() => self.note_health()?,
+                Some(Output::Event(SyncEvent::CaughtUp { .. })) | None
+                    if self.session.has_acknowledged() =>
+                {
+                    self.note_health()?;
+                }
                 _ => {}
             }
             match output {

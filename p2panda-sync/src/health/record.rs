@@ -132,7 +132,8 @@ pub(super) fn replicated(
 
 impl Session {
     /// Notes, in the replica, what the peer is known to hold: for who drives a session by hand, to
-    /// be called when it wants nothing more for now. Whether
+    /// be called at each [`CaughtUp`](crate::SyncEvent::CaughtUp) and when it wants nothing more for
+    /// now. Whether
     /// [`Health`](super::Health) says anything else now.
     ///
     /// `now` is the time of the wall clock, where there is one.
