@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use p2panda_core::UserId;
 
+use crate::{
+    commands::blob::{BlobArgs, BlobCommand},
+    demo::DemoArgs,
+};
+
 /// Plan and hold a festival together, without a server.
 ///
 /// Everything is kept in a home folder: your key, and what you hold of each festival. You can edit
@@ -120,6 +125,9 @@ pub(crate) enum Command {
     /// share_on_two, peers: [{peer, last_contact, last_news, brought, meetings, behind}]}; times in
     /// milliseconds since 1970, the share in percent of the festival's documents.
     Health,
+    /// Images and files of events and resources
+    #[command(subcommand)]
+    Blob(BlobCommand),
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
     Fork(ForkCommand),
@@ -475,6 +483,8 @@ pub(crate) struct ServeArgs {
     /// Decide for your first-come resources as requests come in
     #[arg(long)]
     pub(crate) steward: bool,
+    #[command(flatten)]
+    pub(crate) blobs: BlobArgs,
 }
 
 #[derive(Debug, Args)]
@@ -485,11 +495,6 @@ pub(crate) struct SyncArgs {
     /// Exchange everything with all that serve in the local network
     #[arg(long, conflicts_with = "address")]
     pub(crate) lan: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// A schedule in frab/c3voc JSON, in place of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub(crate) schedule: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) blobs: BlobArgs,
 }

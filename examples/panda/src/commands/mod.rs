@@ -1,6 +1,7 @@
 //! One file a group of commands.
 
 mod archive;
+pub(crate) mod blob;
 mod block;
 mod decide;
 mod doctor;
@@ -63,6 +64,7 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Export(args) => import::export(app, args),
         Command::Doctor => doctor::run(app),
         Command::Health => health::run(app),
+        Command::Blob(command) => blob::run(app, command),
         Command::Fork(command) => fork::run(app, command),
         Command::Block { user, undo } => block::block(app, user, *undo),
         Command::Forget { user } => block::forget(app, user),
