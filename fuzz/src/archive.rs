@@ -28,6 +28,7 @@ impl Bed {
             *imported
         });
         assert!(reader.is_durable());
+        assert_eq!(reader.caught(), 0, "the last net caught something");
         let Some(festival) = imported.festival else { return };
         let export = |replica: &Replica| {
             let mut file = Vec::new();

@@ -216,6 +216,7 @@ impl Bed {
 
     fn assert_equal(&self, left: &Replica, right: &Replica) {
         let festival = self.festival.id();
+        assert_eq!((left.caught(), right.caught()), (0, 0), "the last net caught something");
         let stopped = left.stopped_logs(festival).unwrap();
         assert!(stopped.iter().all(|(_, why)| *why != Stopped::Failed), "a judged change failed");
         assert_eq!(stopped, right.stopped_logs(festival).unwrap());

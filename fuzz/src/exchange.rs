@@ -51,6 +51,7 @@ impl Side {
 
     /// Whatever a peer sends is never this device's fault.
     fn check(&mut self, result: Result<Option<Output>, SyncError>) -> Option<Output> {
+        assert_eq!(self.replica.caught(), 0, "the last net caught something");
         result.unwrap_or_else(|error| {
             assert_ne!(error.fault(), Fault::Own, "{error}");
             self.over = true;

@@ -319,6 +319,7 @@ fn send(
 }
 
 fn assert_equal(left: &Replica, right: &Replica, festival: &Festival) {
+    assert_eq!((left.caught(), right.caught()), (0, 0), "the last net caught something");
     let stopped = left.stopped_logs(festival.id()).unwrap();
     assert!(stopped.iter().all(|(_, why)| *why != Stopped::Failed), "a judged change failed");
     assert_eq!(stopped, right.stopped_logs(festival.id()).unwrap());

@@ -103,6 +103,7 @@ impl Stored {
         let now = Instant::from_millis(1_700_000_000_000);
         let show = Event { title: "Show".into(), ..Event::default() };
         let edited = replica.edit(festival, now, &mut rng, |edit| edit.create(&show)).is_ok();
+        assert_eq!(replica.caught(), 0, "the last net caught something");
         let _ = replica.close(&mut rng);
         if exported && edited {
             let store = RedbStore::open(&self.copy).expect("it was whole enough to be written");

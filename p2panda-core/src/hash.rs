@@ -14,11 +14,12 @@ pub(crate) enum Domain {
     Chain,
     Record,
     Policy,
+    Changes,
     LogSet,
     View,
 }
 
-const DOMAINS: [&str; 9] = [
+const DOMAINS: [&str; 10] = [
     "p2panda 1 festival",
     "p2panda 1 document",
     "p2panda 1 log",
@@ -26,13 +27,14 @@ const DOMAINS: [&str; 9] = [
     "p2panda 1 chain",
     "p2panda 1 record",
     "p2panda 1 policy",
+    "p2panda 1 document changes",
     "p2panda 1 log set",
     "p2panda 1 view",
 ];
 
 /// The derived key of each domain, computed once: hashing the domain string anew would double the
 /// cost of a chain step.
-static KEYS: LazyLock<[ContextKey; 9]> = LazyLock::new(|| DOMAINS.map(hash_derive_key_context));
+static KEYS: LazyLock<[ContextKey; 10]> = LazyLock::new(|| DOMAINS.map(hash_derive_key_context));
 
 /// A hasher of one domain, for input that comes in parts.
 pub(crate) fn hasher(domain: Domain) -> blake3::Hasher {
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_domain_is_blake3_key_derivation_under_its_name() {
-        for (domain, name) in [(Domain::Festival, 0), (Domain::Chain, 4), (Domain::View, 8)] {
+        for (domain, name) in [(Domain::Festival, 0), (Domain::Chain, 4), (Domain::View, 9)] {
             assert_eq!(hash(domain, b"x"), blake3::derive_key(DOMAINS[name], b"x"));
         }
     }

@@ -69,6 +69,7 @@ pub use log::{
     Segment, SegmentError, Tip, VerifiedFork, VerifiedSegment, block_end,
 };
 pub use replica::{
-    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, MAX_KEPT_FORKS, MAX_NOTE,
-    MAX_NOTE_KEY, NoteError, OpenError, RemoveError, Replica, Stopped,
+    AcceptError, Accepted, CutBranch, Edit, EditError, Fork, ForkOutcome, LogChange, LogEntry,
+    MAX_KEPT, MAX_KEPT_FORKS, MAX_NOTE, MAX_NOTE_KEY, NoteError, OpenError, RemoveError, Replica,
+    Stopped,
 };

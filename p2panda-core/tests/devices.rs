@@ -198,19 +198,69 @@ fn only_a_device_that_knows_what_its_user_promised_may_decide() {
     let mut shop = Workshop::new(306);
     let (phone, backup) = (shop.device("phone"), shop.device("backup"));
     let mut replica = shop.open(&phone);
-    assert!(!replica.may_decide(), "the key may come from another device");
+    let joined = strange_festival(&mut shop);
+    replica.join(&joined).unwrap();
+    assert!(!replica.may_decide(joined.id()), "the key may come from another device");
     replica.allow_decisions().unwrap();
+    assert!(replica.may_decide(joined.id()));
     let festival = festival_of(&mut replica, &mut shop.rng).id();
     replica.close(&mut shop.rng).unwrap();
     copy(&phone.disk, &backup.disk);
     shop.call(&phone, festival, "a");
-    assert!(shop.open(&phone).may_decide(), "it was closed cleanly each time");
+    assert!(shop.open(&phone).may_decide(festival), "it was closed cleanly each time");
     // That look was not closed, and who knows what else this file is.
-    assert!(!shop.open(&phone).may_decide());
+    assert!(!shop.open(&phone).may_decide(festival));
     let mut restored = shop.open(&backup);
-    assert!(!restored.may_decide());
+    assert!(!restored.may_decide(festival));
     restored.allow_decisions().unwrap();
     restored.close(&mut shop.rng).unwrap();
+}
+
+/// A festival that somebody else founded.
+fn strange_festival(shop: &mut Workshop) -> p2panda_core::Festival {
+    let mut founder = replica(&Identity::generate(&mut shop.rng));
+    festival_of(&mut founder, &mut shop.rng)
+}
+
+#[test]
+fn a_device_with_an_imported_key_may_decide_only_where_it_has_synced_its_own_documents() {
+    let mut shop = Workshop::new(308);
+    let laptop = shop.device("laptop");
+    let [synced, joined, later] = [(); 3].map(|()| strange_festival(&mut shop));
+    let may = |replica: &Replica| {
+        [&synced, &joined, &later].map(|festival| replica.may_decide(festival.id()))
+    };
+    let mut replica = shop.open(&laptop);
+    replica.join(&synced).unwrap();
+    replica.join(&joined).unwrap();
+    replica.allow_decisions_in(synced.id()).unwrap();
+    let founded = festival_of(&mut replica, &mut shop.rng).id();
+    assert!(replica.may_decide(founded), "nobody can have promised anything before");
+    replica.close(&mut shop.rng).unwrap();
+
+    let mut replica = shop.open(&laptop);
+    replica.join(&later).unwrap();
+    assert_eq!(may(&replica), [true, false, false], "what was promised there is not known");
+    assert!(replica.may_decide(founded));
+    replica.leave_festival(synced.id()).unwrap();
+    replica.join(&synced).unwrap();
+    assert_eq!(may(&replica), [false; 3]);
+    replica.close(&mut shop.rng).unwrap();
+
+    // A user's word that there is no other copy holds for all that is joined, but not for what was
+    // known and forgotten.
+    let mut replica = shop.open(&laptop);
+    replica.allow_decisions().unwrap();
+    assert_eq!(may(&replica), [true; 3]);
+    replica.leave_festival(later.id()).unwrap();
+    replica.join(&later).unwrap();
+    replica.close(&mut shop.rng).unwrap();
+    let replica = shop.open(&laptop);
+    assert_eq!(may(&replica), [true, true, false]);
+    assert!(replica.may_decide(founded));
+    drop(replica); // not closed: it may be an older copy from here on
+    let replica = shop.open(&laptop);
+    assert_eq!((may(&replica), replica.may_decide(founded)), ([false; 3], false));
 }
 
 #[test]

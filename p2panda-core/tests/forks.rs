@@ -9,7 +9,7 @@ use p2panda_core::{
     Incarnation, LogId, MAX_KEPT_FORKS, Replica, Run, Tip, VerifiedSegment,
     store::{NoResume, Store, Table},
 };
-use rand_chacha::rand_core::Rng as _;
+use rand_chacha::{ChaCha20Rng, rand_core::Rng as _};
 
 #[test]
 fn a_fork_is_proved_cut_and_shown() {
@@ -298,6 +298,53 @@ fn run_of(segment: &VerifiedSegment) -> Run {
 
 /// Real edits on three copies of one device, and on a laptop of the same user that merges what it
 /// meets: rows that came from entries behind a cut go everywhere, whatever each peer saw before.
+/// Of three branches two part at entry 5 and the third at entry 3, all in one block, and none is
+/// signed between. A peer cut at 5 has no signature of its own behind 3 but those in the proof.
+#[test]
+fn f1_a_lower_parting_in_the_same_block_is_proved_by_own_hashes_and_a_run_of_the_kept_proof() {
+    let mut rng = rng(111);
+    let liar = Liar::new(&mut rng);
+    let log = liar.log(1);
+    let start = Tip::start(&log);
+    let branch = |names: &[&str]| liar.segment(log, &start, names).into_segment();
+    let (one, other) = (["a", "b", "c", "d", "e", "x"], ["a", "b", "c", "d", "e", "y"]);
+    let lower = ["a", "b", "c", "z", "w"];
+    let cut_at_five = |rng: &mut ChaCha20Rng| {
+        let mut peer = liar.reader(rng);
+        peer.accept(&liar.descriptor, branch(&one)).unwrap();
+        let cut = peer.accept(&liar.descriptor, branch(&other)).unwrap();
+        assert_eq!(cut, Accepted::Cut { at: 5 });
+        peer
+    };
+    let with_lower = |rng: &mut ChaCha20Rng| {
+        let mut peer = liar.reader(rng);
+        peer.accept(&liar.descriptor, branch(&lower)).unwrap();
+        peer
+    };
+
+    // By the segment itself, by its run, and by what two peers say to each other.
+    let mut by_segment = cut_at_five(&mut rng);
+    let cut = by_segment.accept(&liar.descriptor, branch(&lower)).unwrap();
+    assert_eq!(cut, Accepted::Cut { at: 3 });
+    let (mut by_run, mut holder) = (cut_at_five(&mut rng), with_lower(&mut rng));
+    let runs = [&by_run, &holder].map(|peer| peer.run(&log, 0).unwrap().unwrap());
+    assert_eq!(runs[0].hashes.len(), 6, "its own five, and a run of the proof behind them");
+    let [cut_run, lower_run] = runs;
+    let outcome = by_run.accept_run(&liar.descriptor, &log, 0, lower_run).unwrap();
+    assert_eq!(outcome, ForkOutcome::Cut { at: 3 });
+    let outcome = holder.accept_run(&liar.descriptor, &log, 0, cut_run).unwrap();
+    assert_eq!(outcome, ForkOutcome::Cut { at: 3 });
+    let (mut left, mut right) = (cut_at_five(&mut rng), with_lower(&mut rng));
+    meet(&mut left, &mut right, liar.festival);
+    for peer in [&by_segment, &by_run, &holder, &left, &right] {
+        assert_eq!(peer.held(&log).unwrap().unwrap().length, 3);
+        assert_equal(peer, &left);
+        let proof = peer.fork_proof(&log).unwrap().unwrap();
+        assert_eq!(proof.at().length, 3);
+        assert!(peer.fork_evidence(&log).unwrap().unwrap().verify().is_ok());
+    }
+}
+
 #[test]
 fn views_agree_after_cuts_in_every_order_and_with_a_peer_that_sees_only_the_end() {
     for seed in 0..40_u64 {

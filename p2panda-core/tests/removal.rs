@@ -150,7 +150,7 @@ fn who_leaves_a_festival_and_comes_back_forks_nobody_and_promises_nothing_unaske
             ada = open();
         }
         ada.join(&ticket).unwrap();
-        assert!(!ada.may_decide());
+        assert!(!ada.may_decide(id));
         put(&mut ada, id, &format!("after-{round}"), &event("after"), &mut rng);
         meet(&mut ada, &mut bob, id);
         assert_eq!(bob.forks(id).unwrap(), []);

@@ -127,6 +127,55 @@ fn a8_a_lost_token_ends_the_confirmation_and_never_the_allocation() {
     }
 }
 
+/// The stage needs Tom's badge, and the badge needs Vera's pass.
+#[test]
+fn a8_a_token_lost_two_deep_ends_the_confirmation_and_never_an_allocation() {
+    let (badge, pass) = (named(TOM, "badge"), named(VERA, "pass"));
+    let mut rita = Device::new(RITA, 1);
+    let request = rita.request(terms(2, 4, 1), 0);
+    let for_badge = rita.request(other_terms(&badge, 0, 9), 0);
+    let for_pass = rita.request(other_terms(&pass, 0, 9), 0);
+    let confirm = |owner: u8, resource: &EntityId, request: &Fact| {
+        let mut device = Device::new(owner, 1);
+        device.resource = resource.clone();
+        (device.confirm(request), device)
+    };
+    let (promise, _) = confirm(OLGA, &named(OLGA, "stage"), &request);
+    let (badge_given, _) = confirm(TOM, &badge, &for_badge);
+    let (pass_given, mut vera) = confirm(VERA, &pass, &for_pass);
+    let taken_back = vera.release(&[&pass_given]);
+    let rival = Device::new(EVE, 1).request(terms(3, 5, 1), 0);
+    let stage = view(
+        stage_by(All::of([Token::spec(&badge), FirstCome::spec()])),
+        [&request, &rival, &promise],
+    );
+    let badge_policy = All::of([Token::spec(&pass), FirstCome::spec()]);
+    let badges = facts_of(&badge, TOM, stage_by(badge_policy), [&for_badge, &badge_given]);
+    let policies = Policies::default();
+    let judged = |passes: &[&Fact]| {
+        let passes = facts_of(&pass, VERA, stage_by(Manual::spec()), passes.iter().copied());
+        let of_stage = judge_with(&stage, &Tokens::among(&policies, &stage, [&badges, &passes]));
+        let of_badge = judge_with(&badges, &Tokens::among(&policies, &badges, [&passes]));
+        (of_stage, of_badge)
+    };
+    let (before, badge_before) = judged(&[&for_pass, &pass_given]);
+    let (after, badge_after) = judged(&[&for_pass, &pass_given, &taken_back]);
+    let word =
+        |evaluation: &p2panda_policy::Evaluation, of: &Fact| evaluation.verdicts[&of.id].name();
+    assert_eq!(
+        (word(&before, &request), word(&badge_before, &for_badge)),
+        ("confirmed", "confirmed")
+    );
+    assert_eq!(
+        (word(&after, &request), word(&badge_after, &for_badge)),
+        ("requested", "requested")
+    );
+    // Nobody else gets what was promised, on the stage or of the badges.
+    assert_eq!(before.allocation, after.allocation);
+    assert_eq!(badge_before.allocation, badge_after.allocation);
+    assert_eq!(word(&after, &rival), "conflicted");
+}
+
 #[test]
 fn a2_a_quorum_with_a_token_confirms_by_itself_and_the_token_is_among_the_reasons() {
     let mut world = World::new(|token| All::of([token, Majority::spec(voters())]));

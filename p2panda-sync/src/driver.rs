@@ -56,9 +56,10 @@ impl<T: Transport> Driver<T> {
         mut self,
         mut observe: impl FnMut(SyncEvent),
     ) -> Result<Stats, SyncError> {
-        let done = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        let result = poll_fn(|cx| self.poll(cx, &mut observe)).await;
         let noted = self.note_contact();
-        done?;
+        self.node.keep_sketches();
+        result?;
         noted?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.

@@ -52,7 +52,9 @@
 //! says about how many, and gets sketches of that size: two round trips. What differs completely is
 //! told log by log, or sent at once to a peer that holds nothing.
 //!
-//! After that a live link stays open and pushes what either side learns. A session that is cut at
+//! After that a live link stays open and passes on what either side learns. Among many peers the
+//! links that push make a tree; over the others a few bytes tell of what there is, and it is asked
+//! for where the tree has failed. Now and then both sides compare again. A session that is cut at
 //! any byte is gone on with by the next one, as every segment that came is stored at once.
 //!
 //! # What is where

@@ -75,22 +75,31 @@ impl Links {
         link: u64,
         now: Duration,
     ) -> Result<(), Duration> {
-        if let Some((by, until)) = self.asked.get(&missing)
-            && *by != link
-            && *until > now
-        {
-            return Err(*until);
+        if let Some((by, until)) = self.asked.get(&missing) {
+            // After that it is first the turn of the others, or a peer that tells of what it does
+            // not send could hold off all of them.
+            let turn = if *by == link { *until + RETRY / 2 } else { *until };
+            if *by == link && now < *until {
+                return Ok(());
+            }
+            if now < turn {
+                return Err(turn);
+            }
         }
         if self.asked.len() >= MAX_ASKED {
             self.asked.retain(|_, (_, until)| *until > now);
         }
-        self.asked.insert(missing, (link, now + RETRY));
+        let patience = match missing {
+            Missing::Log(_) => RETRY,
+            Missing::Unknown(_) => RETRY / 4,
+        };
+        self.asked.insert(missing, (link, now + patience));
         Ok(())
     }
 
     /// The number of the comparison that links should have made by now, and when the next one is due.
     pub(crate) fn beat(&mut self, now: Duration) -> (u64, Duration) {
-        let due = self.rhythm.due.unwrap_or(now + self.rhythm.interval());
+        let due = self.rhythm.due.unwrap_or_else(|| now + self.rhythm.interval());
         self.rhythm.due = Some(due);
         if now < due {
             return (self.rhythm.beat, due);
@@ -142,6 +151,7 @@ impl Rhythm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use p2panda_core::{DocumentId, Incarnation};
 
     const fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
@@ -180,12 +190,17 @@ mod tests {
     #[test]
     fn one_link_asks_and_the_next_one_only_after_a_while() {
         let mut links = Links::default();
-        let missing = Missing::Unknown(FestivalId::from_bytes([1; 32]));
+        let document = DocumentId::from_bytes([1; 32]);
+        let incarnation = Incarnation::from_bytes([1; 8]);
+        let missing = Missing::Log(LogId { document, incarnation });
         assert_eq!(links.may_ask(missing, 1, secs(10)), Ok(()));
         assert_eq!(links.may_ask(missing, 1, secs(10)), Ok(()), "the same link, for more of them");
         assert_eq!(links.may_ask(missing, 2, secs(11)), Err(secs(12)));
         assert_eq!(links.may_ask(missing, 2, secs(12)), Ok(()));
         assert_eq!(links.may_ask(missing, 1, secs(13)), Err(secs(14)));
+        assert_eq!(links.may_ask(missing, 2, secs(13)), Ok(()), "which takes no more time for it");
+        assert_eq!(links.may_ask(missing, 2, secs(14)), Err(secs(15)), "it was its turn");
+        assert_eq!(links.may_ask(missing, 1, secs(14)), Ok(()));
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// A clock that stands still, for tests and examples: a peer that falls silent is never given up.
+/// A clock that stands still, for tests and examples: a peer that falls silent is never given up,
+/// and what three or more live links of a festival no longer push at once is never told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoppedClock;
 
@@ -115,7 +116,12 @@ impl Node {
     #[must_use]
     pub fn into_replica(self) -> Option<Replica> {
         let shared = Arc::into_inner(self.0)?;
-        Some(shared.held.into_inner().expect(POISONED).replica)
+        let Held { mut replica, mut sketches } = shared.held.into_inner().expect(POISONED);
+        if let Err(error) = sketches.keep(shared.clock.now(), &mut replica) {
+            // They can be made again.
+            tracing::debug!(%error, "sketches are not kept");
+        }
+        Some(replica)
     }
 
     /// Reads or edits the replica. What an edit changed is pushed over the live links afterwards.
@@ -222,6 +228,15 @@ impl Node {
     #[cfg(feature = "blobs")]
     pub fn fetch_blobs(&self, policy: crate::BlobPolicy) {
         *self.0.policy.lock().expect(POISONED) = policy;
+    }
+
+    /// Keeps the sketches with the replica, now and then.
+    pub(crate) fn keep_sketches(&self) {
+        let now = self.now();
+        let Held { replica, sketches } = &mut *self.lock();
+        if let Err(error) = sketches.keep_now_and_then(now, replica) {
+            tracing::debug!(%error, "sketches are not kept");
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {

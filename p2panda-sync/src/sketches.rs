@@ -1,17 +1,22 @@
 //! The sketches of one replica, kept for all of its sessions.
 
+mod stored;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, VecDeque, btree_map},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use p2panda_core::{FestivalId, LogId, Replica};
+use p2panda_core::{FestivalId, LogEntry, LogId, Replica};
 use rand_core::CryptoRng;
 
 use crate::{
     error::SyncError,
     live::Links,
-    sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch},
+    session::EarlyBytes,
+    sketch::{Entry, Fingerprint, Keys, LogSum, Salt, Sketch, Sums},
 };
 
 /// How long a salt of ours is used.
@@ -33,29 +38,78 @@ pub(crate) const MAX_LOGS: usize = 1 << 20;
 /// each log that grows and not for each that is held.
 ///
 /// They belong to one [`Replica`], and go along with it to every call of a
-/// [`Session`](crate::Session); a [`Node`](crate::Node) does that by itself. A festival is read
-/// once, when it is first compared; opening a replica anew reads it again.
+/// [`Session`](crate::Session); a [`Node`](crate::Node) does that by itself. What is
+/// [kept](Self::keep) with the replica is gone on with after an opening. Otherwise a festival is read
+/// once, when it is first compared; and so are its logs when one that differs has to be found.
 #[derive(Debug)]
 pub struct Sketches {
     secret: [u8; 32],
     drawn: u64,
-    salt: Option<(Salt, Duration)>,
+    salt: Option<UsedSalt>,
     maps: BTreeMap<FestivalId, Map>,
-    sketches: BTreeMap<(FestivalId, Salt), (Sketch, u64)>,
+    sketches: BTreeMap<(FestivalId, Salt), Kept>,
     uses: u64,
+    /// How often all sketches were given up, because too much had changed to follow it.
+    given_up: u64,
+    /// Whether what the replica has kept was looked at, and whether there is more to keep.
+    is_loaded: bool,
+    is_changed: bool,
+    kept_at: Option<Duration>,
     cursor: u64,
     changes: VecDeque<Change>,
     changes_end: u64,
     expected: u64,
     /// What live links share goes along, as it belongs to the same replica.
     pub(crate) links: Links,
+    /// What sessions hold that came too early.
+    pub(crate) early: EarlyBytes,
+}
+
+/// Our salt, since when it is used here, and how long before that.
+#[derive(Clone, Copy, Debug)]
+struct UsedSalt {
+    salt: Salt,
+    since: Option<Duration>,
+    before: Duration,
+}
+
+impl UsedSalt {
+    fn age(&self, now: Duration) -> Duration {
+        self.before + now.saturating_sub(self.since.unwrap_or(now))
+    }
 }
 
 /// A festival's logs, as far as they are durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Map {
-    logs: BTreeMap<LogId, Entry>,
+    /// The logs themselves, once they were needed.
+    logs: Option<BTreeMap<LogId, Entry>>,
     sum: LogSum,
+    len: usize,
+    /// The version of the logs of which the replica keeps this.
+    kept: Option<u64>,
+}
+
+/// A sketch, or as much of it as answers a peer that holds the same.
+#[derive(Debug)]
+struct Kept {
+    form: Form,
+    last_use: u64,
+}
+
+#[derive(Debug)]
+enum Form {
+    Sums(Sums),
+    Whole(Sketch),
+}
+
+impl Kept {
+    const fn sums(&self) -> &Sums {
+        match &self.form {
+            Form::Sums(sums) => sums,
+            Form::Whole(sketch) => sketch.sums(),
+        }
+    }
 }
 
 /// A log that has changed, and how long it was before.
@@ -78,11 +132,16 @@ impl Sketches {
             maps: BTreeMap::new(),
             sketches: BTreeMap::new(),
             uses: 0,
+            given_up: 0,
+            is_loaded: false,
+            is_changed: false,
+            kept_at: None,
             cursor: 0,
             changes: VecDeque::new(),
             changes_end: 0,
             expected: 0,
             links: Links::default(),
+            early: EarlyBytes::default(),
         }
     }
 
@@ -97,15 +156,20 @@ impl Sketches {
 
     /// The salt under which we encode.
     pub(crate) fn salt(&mut self, now: Duration) -> Salt {
-        match self.salt {
-            Some((salt, since)) if now.saturating_sub(since) < SALT_LIFETIME => salt,
+        match &mut self.salt {
+            Some(used) if used.age(now) < SALT_LIFETIME => {
+                // The next opening has to know that this one used it.
+                self.is_changed |= used.since.is_none();
+                used.since.get_or_insert(now);
+                used.salt
+            }
             _ => self.draw_salt(now),
         }
     }
 
     /// Another salt, unless ours is still new.
     pub(crate) fn fresh_salt(&mut self, now: Duration) -> Option<Salt> {
-        let rested = self.salt.is_none_or(|(_, since)| now.saturating_sub(since) >= SALT_REST);
+        let rested = self.salt.is_none_or(|used| used.age(now) >= SALT_REST);
         (rested || self.drawn < 2).then(|| self.draw_salt(now))
     }
 
@@ -115,8 +179,30 @@ impl Sketches {
         hasher.update(&self.secret).update(&self.drawn.to_be_bytes());
         let mut salt = [0; 8];
         hasher.finalize_xof().fill(&mut salt);
-        self.salt = Some((Salt(salt), now));
-        Salt(salt)
+        let salt = Salt(salt);
+        self.salt = Some(UsedSalt { salt, since: Some(now), before: Duration::ZERO });
+        self.is_changed = true;
+        salt
+    }
+
+    /// The sums of a festival under a salt, as of now, with at least so many syndromes.
+    pub(crate) fn sums(
+        &mut self,
+        replica: &Replica,
+        festival: FestivalId,
+        salt: Salt,
+        syndromes: usize,
+    ) -> Result<&Sums, SyncError> {
+        self.map(replica, festival)?;
+        let key = (festival, salt);
+        let kept = self.sketches.get(&key).map(Kept::sums);
+        if kept.is_none_or(|sums| sums.syndromes(syndromes).is_none()) {
+            self.sketch(replica, festival, salt)?.syndromes(syndromes);
+        }
+        self.uses += 1;
+        let kept = self.sketches.get_mut(&key).expect("it is there, or was just made");
+        kept.last_use = self.uses;
+        Ok(kept.sums())
     }
 
     /// The sketch of a festival under a salt, as of now.
@@ -126,19 +212,38 @@ impl Sketches {
         festival: FestivalId,
         salt: Salt,
     ) -> Result<&mut Sketch, SyncError> {
-        self.follow(replica)?;
+        self.map(replica, festival)?;
         self.uses += 1;
+        self.is_changed = true;
         let key = (festival, salt);
-        if !self.sketches.contains_key(&key) {
-            self.make_room();
-            let map = self.map(replica, festival)?;
-            let sketch = Sketch::new(Keys::new(salt, &festival), &map.logs);
-            self.sketches.insert(key, (sketch, 0));
+        let sums = match self.sketches.get(&key).map(|kept| &kept.form) {
+            Some(Form::Whole(_)) => None,
+            Some(Form::Sums(sums)) => Some(Some(sums.clone())),
+            None => {
+                self.make_room();
+                Some(None)
+            }
+        };
+        if let Some(sums) = sums {
+            let version = self.given_up << 32;
+            let logs = self.logs(replica, festival)?;
+            let sketch = match sums {
+                Some(sums) => Sketch::complete(sums, logs),
+                None => {
+                    let mut sketch = Sketch::new(Keys::new(salt, &festival), logs);
+                    sketch.sums_mut().begin(version);
+                    sketch
+                }
+            };
+            self.sketches.insert(key, Kept { form: Form::Whole(sketch), last_use: 0 });
         }
-        let (sketch, last_use) =
-            self.sketches.get_mut(&key).expect("it is there, or was just made");
-        *last_use = self.uses;
-        Ok(sketch)
+        match self.sketches.get_mut(&key) {
+            Some(Kept { form: Form::Whole(sketch), last_use }) => {
+                *last_use = self.uses;
+                Ok(sketch)
+            }
+            _ => unreachable!("it is there, or was just made"),
+        }
     }
 
     /// Drops the sketch that was not used for longest, our own salt's last.
@@ -146,11 +251,11 @@ impl Sketches {
         if self.sketches.len() < MAX_SKETCHES {
             return;
         }
-        let own = self.salt.map(|(own, _)| own);
+        let own = self.salt.map(|used| used.salt);
         let oldest = self
             .sketches
             .iter()
-            .min_by_key(|((_, salt), (_, last_use))| (Some(*salt) == own, *last_use))
+            .min_by_key(|((_, salt), kept)| (Some(*salt) == own, kept.last_use))
             .map(|(oldest, _)| *oldest);
         oldest.and_then(|oldest| self.sketches.remove(&oldest));
     }
@@ -171,11 +276,11 @@ impl Sketches {
         festival: FestivalId,
         logs: impl IntoIterator<Item = &'a LogId>,
     ) -> Result<Fingerprint, SyncError> {
-        self.follow(replica)?;
-        let map = self.map(replica, festival)?;
-        let mut sum = map.sum.clone();
+        let mut sum = self.map(replica, festival)?.sum.clone();
         for log in logs {
-            map.logs.get(log).iter().for_each(|entry| sum.subtract(log, entry));
+            if let Some(entry) = self.entry(replica, festival, log)? {
+                sum.subtract(log, &entry);
+            }
         }
         Ok(sum.fingerprint())
     }
@@ -187,8 +292,15 @@ impl Sketches {
         festival: FestivalId,
         log: &LogId,
     ) -> Result<Option<Entry>, SyncError> {
-        self.follow(replica)?;
-        Ok(self.map(replica, festival)?.logs.get(log).copied())
+        match &self.map(replica, festival)?.logs {
+            Some(logs) => Ok(logs.get(log).copied()),
+            None => match replica.descriptor(&log.document)? {
+                Some(descriptor) if descriptor.festival == festival => {
+                    Ok(replica.log_entry(log)?.map(read))
+                }
+                _ => Ok(None),
+            },
+        }
     }
 
     /// Where followers of [`changes`](Self::changes) start.
@@ -211,61 +323,87 @@ impl Sketches {
         Ok((changes, self.changes_end))
     }
 
+    /// What is known of a festival, as of now.
     fn map(&mut self, replica: &Replica, festival: FestivalId) -> Result<&Map, SyncError> {
-        match self.maps.entry(festival) {
-            btree_map::Entry::Occupied(map) => Ok(map.into_mut()),
-            btree_map::Entry::Vacant(free) => {
-                let mut map = Map { logs: logs(replica, festival)?, sum: LogSum::default() };
-                map.logs.iter().for_each(|(log, entry)| map.sum.add(log, entry));
-                Ok(free.insert(map))
-            }
+        self.follow(replica)?;
+        if !self.maps.contains_key(&festival) && !self.load_festival(replica, festival)? {
+            let logs = logs(replica, festival)?;
+            let mut sum = LogSum::default();
+            logs.iter().for_each(|(log, entry)| sum.add(log, entry));
+            self.maps.insert(festival, Map { len: logs.len(), logs: Some(logs), sum, kept: None });
+            self.is_changed = true;
         }
+        Ok(self.maps.get(&festival).expect("it is there, or was just made"))
+    }
+
+    /// The logs of a festival that is known.
+    fn logs(
+        &mut self,
+        replica: &Replica,
+        festival: FestivalId,
+    ) -> Result<&BTreeMap<LogId, Entry>, SyncError> {
+        let map = self.maps.get_mut(&festival).expect("it was looked at");
+        if map.logs.is_none() {
+            map.logs = Some(logs(replica, festival)?);
+        }
+        Ok(map.logs.get_or_insert_default())
     }
 
     /// Takes in what has become durable since the last time.
-    fn follow(&mut self, replica: &Replica) -> Result<(), SyncError> {
+    pub(crate) fn follow(&mut self, replica: &Replica) -> Result<(), SyncError> {
+        if !self.is_loaded {
+            self.load(replica)?;
+        }
         if replica.log_cursor() == self.cursor {
             return Ok(());
         }
-        if let Some((changes, cursor)) = replica.log_changes(self.cursor) {
-            for (festival, log) in changes {
-                if self.maps.contains_key(&festival) {
-                    self.set(festival, log, entry(replica, &log)?);
-                }
-            }
-            self.cursor = cursor;
+        let Some((changes, cursor)) = replica.log_changes(self.cursor) else {
+            // Too much to be followed: everything is read again when it is needed.
+            self.maps.clear();
+            self.sketches.clear();
+            self.given_up += 1;
+            self.changes.clear();
+            self.changes_end += 1;
+            self.is_changed = true;
+            self.cursor = replica.log_cursor();
             return Ok(());
-        }
-        for festival in self.maps.keys().copied().collect::<Vec<_>>() {
-            let now = logs(replica, festival)?;
-            let before = self.maps.get(&festival).map(|map| map.logs.clone()).unwrap_or_default();
-            for log in before.keys().filter(|log| !now.contains_key(log)) {
-                self.set(festival, *log, None);
-            }
-            for (log, entry) in now {
-                self.set(festival, log, Some(entry));
+        };
+        let mut seen = BTreeSet::new();
+        for change in changes {
+            // Where a log has changed several times, what it was before the first is what we have.
+            if self.maps.contains_key(&change.festival) && seen.insert(change.log) {
+                let new = replica.log_entry(&change.log)?.map(read);
+                self.set(change.festival, change.log, change.before.map(read), new);
             }
         }
-        self.cursor = replica.log_cursor();
+        self.cursor = cursor;
         Ok(())
     }
 
-    fn set(&mut self, festival: FestivalId, log: LogId, new: Option<Entry>) {
+    fn set(&mut self, festival: FestivalId, log: LogId, old: Option<Entry>, new: Option<Entry>) {
         let Some(map) = self.maps.get_mut(&festival) else { return };
-        let old = match new {
-            Some(new) => map.logs.insert(log, new),
-            None => map.logs.remove(&log),
-        };
         if old == new {
             return;
         }
+        if let Some(logs) = &mut map.logs {
+            let known = match new {
+                Some(new) => logs.insert(log, new),
+                None => logs.remove(&log),
+            };
+            debug_assert_eq!(known, old, "the replica says what was durable before");
+        }
+        map.len = map.len + usize::from(new.is_some()) - usize::from(old.is_some());
         old.iter().for_each(|old| map.sum.subtract(&log, old));
         new.iter().for_each(|new| map.sum.add(&log, new));
-        for ((of, _), (sketch, _)) in &mut self.sketches {
+        for ((of, _), kept) in &mut self.sketches {
             if *of == festival {
-                sketch.set(&log, old.as_ref(), new.as_ref());
+                match &mut kept.form {
+                    Form::Sums(sums) => sums.set(&log, old.as_ref(), new.as_ref()),
+                    Form::Whole(sketch) => sketch.set(&log, old.as_ref(), new.as_ref()),
+                }
             }
         }
+        self.is_changed = true;
         let before = old.map_or(0, |old| old.tip.length);
         self.changes.push_back(Change { festival, log, before });
         self.changes_end += 1;
@@ -275,22 +413,13 @@ impl Sketches {
     }
 }
 
-/// The durable state of a log; `None` where there is nothing to tell of it.
-fn entry(replica: &Replica, log: &LogId) -> Result<Option<Entry>, SyncError> {
-    let Some(tip) = replica.tip(log)? else { return Ok(None) };
-    let cut = replica.fork_proof(log)?.is_some();
-    Ok((tip.length > 0 || cut).then_some(Entry { tip, cut }))
+const fn read(entry: LogEntry) -> Entry {
+    Entry { tip: entry.tip, cut: entry.is_cut }
 }
 
 fn logs(replica: &Replica, festival: FestivalId) -> Result<BTreeMap<LogId, Entry>, SyncError> {
-    let mut logs: BTreeMap<_, _> =
-        replica.logs(festival)?.into_iter().map(|(log, tip)| (log, Entry::new(tip))).collect();
-    for fork in replica.forks(festival)? {
-        if let Some(entry) = logs.get_mut(&fork.log) {
-            entry.cut = true;
-        }
-    }
-    logs.retain(|_, entry| entry.tip.length > 0 || entry.cut);
+    let logs: BTreeMap<_, _> =
+        replica.log_entries(festival)?.into_iter().map(|(log, entry)| (log, read(entry))).collect();
     if logs.len() > MAX_LOGS {
         return Err(SyncError::TooManyLogs { logs: logs.len() });
     }

@@ -79,31 +79,54 @@ fn a_peer_that_has_everything_and_stays_is_left_after_a_while() {
 }
 
 #[test]
-fn a_live_link_without_news_wakes_nobody_but_to_compare() {
+fn a_live_link_without_news_wakes_only_who_accepted_it_and_that_to_compare() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);
     assert_eq!(opener.session.deadline(), None);
-    let deadline = acceptor.session.deadline().expect("it compares now and then");
-    assert!(deadline >= SECOND * 5, "{deadline:?}");
+    assert_eq!(acceptor.session.deadline(), Some(SECOND * 6));
+}
+
+#[test]
+fn a_link_that_takes_nothing_is_not_called_again_and_again() {
+    let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
+    talk(SECOND, &mut opener, &mut acceptor);
+    acceptor.handle(SECOND * 6, Input::Deadline).unwrap();
+    assert_eq!(acceptor.session.deadline(), None, "there is something to fetch, when it is taken");
+    let sketch = acceptor.next(SECOND * 9).unwrap();
+    assert_eq!(acceptor.session.deadline(), Some(SECOND * (9 + 10)));
+    opener.handle(SECOND * 9, Input::Frame(sketch)).unwrap();
+    talk(SECOND * 9, &mut opener, &mut acceptor);
 }
 
 #[test]
 fn a_live_link_that_was_silent_for_long_gives_its_peer_the_whole_time_to_answer() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);
-    // An hour without a word, and then there is something to say.
-    let later = SECOND * 3_600;
-    Author::new(11, festival(1).id()).fill(&mut opener.replica, 1, 10);
-    let push = opener.next(later).unwrap();
-    assert_eq!(opener.session.deadline(), Some(later + PATIENCE));
-    opener.handle(later, Input::Deadline).unwrap();
-    assert_eq!(opener.next(later), None);
-    assert_eq!(opener.session.deadline(), Some(later + PATIENCE), "it waits for the answer");
-    // The answer comes late, but in time.
-    let answered = later + PATIENCE - SECOND;
-    acceptor.handle(answered, Input::Frame(push)).unwrap();
-    talk(answered, &mut opener, &mut acceptor);
-    assert_eq!(opener.session.deadline(), None);
+    for side in [Role::Link, Role::Accept] {
+        // An hour without a word, and then one side has something to say.
+        let later = SECOND * if side == Role::Link { 3_600 } else { 7_200 };
+        let (from, to) = match side {
+            Role::Link => (&mut opener, &mut acceptor),
+            _ => (&mut acceptor, &mut opener),
+        };
+        let seed = if side == Role::Link { 11 } else { 12 };
+        Author::new(seed, festival(1).id()).fill(&mut from.replica, 1, 10);
+        let push = from.next(later).unwrap();
+        from.handle(later, Input::Deadline).unwrap();
+        assert_eq!(from.next(later), None);
+        let deadline = from.session.deadline().unwrap();
+        assert!(deadline > later && deadline <= later + PATIENCE, "it waits for the answer");
+        if side == Role::Link {
+            assert_eq!(deadline, later + PATIENCE);
+        }
+        // The answer comes late, but in time.
+        let answered = later + PATIENCE - SECOND;
+        from.handle(answered, Input::Deadline).unwrap();
+        to.handle(answered, Input::Frame(push)).unwrap();
+        talk(answered, from, to);
+        assert_eq!(opener.session.deadline(), None);
+        assert!(acceptor.session.deadline().is_some_and(|deadline| deadline > answered));
+    }
     // Without any answer it is given up.
     Author::new(13, festival(1).id()).fill(&mut opener.replica, 1, 10);
     let later = SECOND * 10_000;

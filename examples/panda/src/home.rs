@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use p2panda_core::{
-    BlobStore, EntityId, Identity, OpenError, Replica,
+    BlobStore, EntityId, Festival, FestivalId, Identity, OpenError, Replica,
     schema::{Draw, Instant},
     store::{RedbStore, RuntimeDir, StoreError},
 };
@@ -223,28 +223,34 @@ impl Home {
 }
 
 impl Device {
-    /// Refuses where this device may not promise anything yet.
-    pub(crate) fn check_may_decide(&self) -> Result<()> {
-        check_may_decide(&self.replica)
-    }
-
     /// Closes the home cleanly.
     pub(crate) fn close(mut self) -> Result<()> {
         self.replica.close(&mut self.rng).map_err(|error| self.home.explain(error))
     }
 }
 
-/// Refuses where a replica may not promise anything yet.
-pub(crate) fn check_may_decide(replica: &Replica) -> Result<()> {
-    if replica.may_decide() {
+/// Refuses where a replica may not promise anything yet: in a festival, or in any that it follows.
+pub(crate) fn check_may_decide(replica: &Replica, festival: Option<FestivalId>) -> Result<()> {
+    let followed = replica.festivals()?;
+    let mut asked =
+        followed.iter().map(Festival::id).filter(|id| festival.is_none_or(|it| it == *id));
+    if followed.is_empty() || asked.any(|id| replica.may_decide(id)) {
         return Ok(());
     }
     bail!(
-        "this home may not know all that its key promised: the key was made on another device, or \
-         the home was not closed cleanly and could be an older copy. Run `panda sync ADDRESS` once, \
-         best with your other device; or, if you are sure that there is none, `panda init \
-         --only-copy`"
+        "this home may not know all that its key promised in this festival: the key was made on \
+         another device, or the home was not closed cleanly and could be an older copy. Run `panda \
+         sync ADDRESS` once with somebody who takes part, best with your other device; or, if you \
+         are sure that there is none, `panda init --only-copy`"
     )
+}
+
+/// Remembers that the user's own documents in these festivals were synced.
+pub(crate) fn allow_decisions(
+    replica: &mut Replica,
+    synced: &[FestivalId],
+) -> Result<(), StoreError> {
+    synced.iter().try_for_each(|festival| replica.allow_decisions_in(*festival))
 }
 
 /// Randomness, seeded from the system's.

@@ -42,8 +42,8 @@ impl Steward {
         Self { home, rng, watches: BTreeMap::new() }
     }
 
-    /// One run over everything that changed, in all festivals or in one. `progress` is told how
-    /// much is signed, and of how much.
+    /// One run over everything that changed, in all festivals or in one. Nothing is signed where
+    /// this device may not decide. `progress` is told how much is signed, and of how much.
     pub(crate) fn run(
         &mut self,
         replica: &mut Replica,
@@ -54,7 +54,7 @@ impl Steward {
         let mut signed = Signed::default();
         for festival in replica.festivals()? {
             let id = festival.id();
-            if only.is_none_or(|only| only == id) {
+            if only.is_none_or(|only| only == id) && replica.may_decide(id) {
                 self.festival(replica, id, previous, &mut signed, &mut progress)?;
             }
         }

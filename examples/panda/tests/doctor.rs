@@ -52,10 +52,40 @@ fn a_home_that_was_not_closed_decides_only_after_a_sync_or_on_its_owners_word() 
     let served = ada.serve();
     drop(served); // killed
     assert!(ada.refusal(&["steward", "--once"]).contains("could be an older copy"));
-    assert!(ada.text(&["doctor"]).contains("may not decide yet"));
+    assert!(ada.text(&["doctor"]).contains("may not decide yet in \"Meadow\""));
     ada.json(&["init", "--only-copy"]);
     ada.json(&["steward", "--once"]);
     assert!(ada.text(&["doctor"]).contains("All that is held here counts and shows"));
+}
+
+#[test]
+fn a_device_with_a_copied_key_decides_in_each_festival_only_after_it_synced_that_one() {
+    let place = Place::new();
+    let (phone, laptop, friend) =
+        (place.home("phone"), place.empty_home("laptop"), place.home("friend"));
+    let [meadow, beach] = ["Meadow", "Beach"].map(|title| phone.found(title));
+    let id = |ticket: &str| ticket.parse::<p2panda_core::Ticket>().unwrap().festival.id();
+    for festival in [&meadow, &beach] {
+        phone.json(&["--festival", &id(festival).to_string(), "resource", "add", "Tent"]);
+    }
+    friend.json(&["festival", "join", &meadow]);
+    friend.meet(&phone);
+    fs::create_dir_all(&laptop.path).unwrap();
+    fs::copy(phone.path.join("key"), laptop.path.join("key")).unwrap();
+    laptop.json(&["festival", "join", &meadow]);
+    assert!(laptop.refusal(&["steward", "--once"]).contains("made on another device"));
+    // The friend does not take part in the other festival, which is joined later besides.
+    laptop.meet(&friend);
+    laptop.json(&["steward", "--once"]);
+    laptop.json(&["festival", "join", &beach]);
+    laptop.json(&["--festival", &id(&meadow).to_string(), "steward", "--once"]);
+    let beach = id(&beach).to_string();
+    let steward = ["--festival", &beach, "steward", "--once"];
+    assert!(laptop.refusal(&steward).contains("sync ADDRESS"));
+    assert_eq!(laptop.json(&["doctor"])["may_decide"], false);
+    laptop.meet(&phone);
+    laptop.json(&steward);
+    assert_eq!(laptop.json(&["doctor"])["may_decide"], true);
 }
 
 /// A machine set back together with its runtime folder, as a memory snapshot would: the accident

@@ -188,3 +188,27 @@ fn a_reader_who_leaves_early_is_no_failure() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn a_store_of_a_newer_format_is_told_and_left_as_it_is() {
+    use p2panda_core::store::{Batch, FORMAT, FORMAT_KEY, RedbStore, Store as _, Table};
+
+    let place = Place::new();
+    let ada = place.home("ada");
+    ada.found("Meadow");
+    let path = ada.path.join("store.redb");
+    let mut store = RedbStore::open(&path).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Meta, FORMAT_KEY, (FORMAT + 1).to_be_bytes());
+    store.commit(batch).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let before = std::fs::read(&path).unwrap();
+    for args in [&["whoami"][..], &["init"], &["event", "add", "Tea"], &["doctor"]] {
+        let refusal = ada.refusal(args);
+        assert!(refusal.contains("needs a newer panda"), "{refusal}");
+        let found = format!("the store has format {}", FORMAT + 1);
+        assert!(refusal.contains(&found), "{refusal}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before, "not a byte of it was changed");
+}

@@ -38,10 +38,17 @@ impl EarlySegments {
         self.bytes
     }
 
+    /// What holding a segment would take, in bytes.
+    #[must_use]
+    pub fn cost(segment: &Segment) -> usize {
+        let payloads = segment.payloads.iter();
+        payloads.map(|payload| payload.len() + size_of::<Vec<u8>>()).sum::<usize>() + OVERHEAD
+    }
+
     /// Keeps a segment if there is room and none that starts there; whether it did.
     pub fn hold(&mut self, segment: Segment) -> bool {
         let key = (segment.log, segment.from);
-        let cost = cost(&segment);
+        let cost = Self::cost(&segment);
         if self.bytes.saturating_add(cost) > self.limit || self.segments.contains_key(&key) {
             return false;
         }
@@ -56,15 +63,10 @@ impl EarlySegments {
         loop {
             let (key, _) = self.segments.range((*log, 0)..=(*log, held)).next()?;
             let segment = self.segments.remove(&key.clone())?;
-            self.bytes = self.bytes.saturating_sub(cost(&segment));
+            self.bytes = self.bytes.saturating_sub(Self::cost(&segment));
             if segment.from.saturating_add(segment.payloads.len() as u64) > held {
                 return Some(segment);
             }
         }
     }
-}
-
-fn cost(segment: &Segment) -> usize {
-    segment.payloads.iter().map(|payload| payload.len() + size_of::<Vec<u8>>()).sum::<usize>()
-        + OVERHEAD
 }

@@ -36,7 +36,26 @@ pub struct Segment {
 }
 
 /// Entries of a log whose chain was recomputed and whose seal was verified. The only kind of
-/// segment that a replica stores.
+/// segment that a replica stores. Nobody can make one but by verifying or by signing:
+///
+/// ```compile_fail,E0451
+/// use p2panda_core::{Segment, Tip, VerifiedSegment};
+///
+/// fn believe(segment: Segment, start: Tip, end: Tip) -> VerifiedSegment {
+///     let Segment { log, payloads, seal, .. } = segment;
+///     VerifiedSegment { log, start, payloads, end, seal }
+/// }
+/// ```
+///
+/// Nor does what was only received pass for one:
+///
+/// ```compile_fail,E0308
+/// use p2panda_core::{Segment, VerifiedSegment};
+///
+/// fn believe(segment: Segment) -> VerifiedSegment {
+///     segment
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSegment {
     log: LogId,

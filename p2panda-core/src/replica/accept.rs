@@ -1,5 +1,7 @@
 //! Taking in segments from other peers: verified, stored and materialised in one batch.
 
+use std::collections::BTreeSet;
+
 use crate::{
     codec,
     id::{FestivalId, LogId, UserId},
@@ -181,9 +183,12 @@ impl Replica {
     /// Commits a batch that lets logs grow; an error leaves the documents to be loaded again.
     pub(super) fn commit(
         &mut self,
-        batch: Batch,
+        mut batch: Batch,
         grown: &[(FestivalId, LogId, Option<Tip>)],
     ) -> Result<(), StoreError> {
+        for festival in grown.iter().map(|(festival, ..)| *festival).collect::<BTreeSet<_>>() {
+            self.count_change(&mut batch, festival)?;
+        }
         if let Err(error) = self.store.commit(batch) {
             for (_, log, _) in grown {
                 self.documents.remove(&log.document);

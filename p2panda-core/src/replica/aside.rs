@@ -9,7 +9,7 @@
 //! good, which is until the next build, where it is caught twice.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -18,48 +18,54 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec,
     hash::{Domain, hash},
-    id::{DocumentId, LogId},
-    replica::{Replica, damaged, materialise::Halt},
-    store::{Batch, StoreError, Table, prefix_end},
+    id::LogId,
+    replica::{Replica, materialise::Halt},
+    store::{Batch, Table},
 };
 
 /// Which build this is: a payload that one could not judge is tried again by the next.
-const BUILD: &str = env!("CARGO_PKG_VERSION");
+pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) const ASIDE: &[u8] = b"aside";
 
 /// How often a payload may have killed the process before it is left for the next build.
-const MAX_KILLS: u8 = 2;
+pub(super) const MAX_KILLS: u8 = 2;
 
 /// A payload that a build is judging, or could not judge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    log: LogId,
-    index: u64,
+pub(super) struct Mark {
+    pub(super) log: LogId,
+    pub(super) index: u64,
     #[serde(with = "serde_bytes")]
     payload: [u8; 32],
-    build: String,
+    pub(super) build: String,
     /// How often it killed the process before.
-    kills: u8,
+    pub(super) kills: u8,
 }
 
 impl Mark {
-    fn key(&self) -> Vec<u8> {
+    pub(super) fn key(&self) -> Vec<u8> {
         [ASIDE, &self.log.to_bytes()].concat()
     }
 
     fn is_about(&self, index: u64, payload: &[u8; 32]) -> bool {
         self.index == index && self.payload == *payload
     }
+
+    pub(super) fn is_of(&self, payload: &[u8]) -> bool {
+        self.payload == hash(Domain::Payload, payload)
+    }
 }
 
 /// The payloads that are set aside; at most one a log, which stops there.
 #[derive(Default)]
 pub(super) struct Aside {
-    marks: HashMap<LogId, Mark>,
+    pub(super) marks: HashMap<LogId, Mark>,
     /// Those that are tried once more.
-    probation: HashMap<LogId, Mark>,
+    pub(super) probation: HashMap<LogId, Mark>,
     caught: u64,
+    /// One panicked and could not be set aside: its mark is for the next opening.
+    keeps_mark: bool,
 }
 
 impl Replica {
@@ -70,8 +76,8 @@ impl Replica {
         self.aside.caught
     }
 
-    /// Judges a payload within the net; `None` where it is set aside. The last mark of a run is taken
-    /// away with `store.mark(&[])`.
+    /// Judges a payload within the net; `None` where it is set aside. A run of these ends with
+    /// [`leave_net`](Self::leave_net), which takes the last mark away.
     pub(super) fn within_net<T>(
         &mut self,
         log: &LogId,
@@ -93,57 +99,30 @@ impl Replica {
         }
         tracing::error!(%index, "a payload made this build panic and is set aside");
         mark.kills = MAX_KILLS;
+        self.aside.keeps_mark = true;
         let mut batch = Batch::new();
         self.set_aside(&mut batch, mark);
         self.store.commit(batch)?;
         self.store.flush()?;
+        self.aside.keeps_mark = false;
         self.store.mark(&[])?;
         Err(Halt::Caught)
     }
 
-    fn set_aside(&mut self, batch: &mut Batch, mark: Mark) {
+    /// Ends a run of tries, however it went: where the store failed between two of them, the last
+    /// payload tried is not to blame.
+    pub(super) fn leave_net<T>(&mut self, done: Result<T, Halt>) -> Result<T, Halt> {
+        if self.aside.keeps_mark {
+            return done;
+        }
+        let cleared = self.store.mark(&[]);
+        done.and_then(|value| Ok(cleared.map(|()| value)?))
+    }
+
+    pub(super) fn set_aside(&mut self, batch: &mut Batch, mark: Mark) {
         self.aside.caught += 1;
         batch.put(Table::Meta, mark.key(), codec::encode(&mark));
         self.aside.marks.insert(mark.log, mark);
-    }
-
-    /// Learns what was set aside, and what killed the process the last time. What another build
-    /// could not judge is tried again.
-    pub(super) fn recover(&mut self) -> Result<(), StoreError> {
-        let mut changed: BTreeSet<DocumentId> = BTreeSet::new();
-        let mut batch = Batch::new();
-        let end = prefix_end(ASIDE);
-        for (key, bytes) in self.store.range(Table::Meta, ASIDE, end.as_deref(), usize::MAX)? {
-            let mark: Mark = codec::decode_stored(&bytes).map_err(damaged)?;
-            if mark.build == BUILD && mark.kills >= MAX_KILLS {
-                self.aside.marks.insert(mark.log, mark);
-                continue;
-            }
-            batch.delete(Table::Meta, key);
-            changed.insert(mark.log.document);
-            if mark.build == BUILD {
-                self.aside.probation.insert(mark.log, mark);
-            }
-        }
-        // A torn mark is none: what it was about is tried again, that is all.
-        let marked = self.store.marked()?;
-        let marked = marked.and_then(|bytes| codec::decode_stored::<Mark>(&bytes).ok());
-        if let Some(mut mark) = marked.filter(|mark| mark.build == BUILD) {
-            mark.kills += 1;
-            tracing::error!(index = mark.index, "a payload killed the process and is set aside");
-            changed.insert(mark.log.document);
-            self.set_aside(&mut batch, mark);
-        }
-        if !batch.is_empty() {
-            self.store.commit(batch)?;
-        }
-        for document in changed {
-            if let Some(descriptor) = self.descriptor(&document)? {
-                self.remake(&descriptor)?;
-            }
-        }
-        self.store.flush()?;
-        self.store.mark(&[])
     }
 }
 

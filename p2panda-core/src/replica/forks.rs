@@ -228,6 +228,9 @@ impl Replica {
             put_state(&mut batch, festival, &log, &cut);
         }
         let tip = before.tip();
+        if before.is_cut {
+            self.note_cut(&log);
+        }
         self.commit(batch, &[(festival, log, Some(tip).filter(|tip| tip.length > 0))])?;
         // What is served has to be what is held, and the log has just become shorter.
         self.flush()?;

@@ -181,21 +181,6 @@ impl Replica {
         Ok(payloads)
     }
 
-    /// Where followers of [`log_changes`](Self::log_changes) start.
-    #[must_use]
-    pub const fn log_cursor(&self) -> u64 {
-        self.recent_end
-    }
-
-    /// Logs whose durable tip changed since a cursor, oldest first, and the new cursor. `None`
-    /// where the cursor is too old: look at all logs again.
-    #[must_use]
-    pub fn log_changes(&self, since: u64) -> Option<(Vec<(FestivalId, LogId)>, u64)> {
-        let new = usize::try_from(self.recent_end.checked_sub(since)?).ok()?;
-        let skip = self.recent.len().checked_sub(new)?;
-        Some((self.recent.iter().skip(skip).copied().collect(), self.recent_end))
-    }
-
     /// One hash of all logs held: their ids, lengths and chain values.
     ///
     /// # Errors

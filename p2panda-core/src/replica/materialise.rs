@@ -123,6 +123,18 @@ impl Replica {
         work: &mut Work,
         ready: Vec<Incarnation>,
     ) -> Result<(), Halt> {
+        let done = self.advance_all(festival, id, document, work, ready);
+        self.leave_net(done)
+    }
+
+    fn advance_all(
+        &mut self,
+        festival: FestivalId,
+        id: DocumentId,
+        document: &mut Document,
+        work: &mut Work,
+        ready: Vec<Incarnation>,
+    ) -> Result<(), Halt> {
         let mut ready = VecDeque::from(ready);
         while let Some(incarnation) = ready.pop_front().or_else(|| document.woken()) {
             let log = LogId { document: id, incarnation };
@@ -136,7 +148,6 @@ impl Replica {
                 self.advance_log(document, &log, progress, touched)?;
             }
         }
-        self.store.mark(&[])?;
         Ok(())
     }
 
@@ -232,20 +243,35 @@ impl Replica {
         }
         let ready = work.logs.keys().copied().collect();
         self.advance(descriptor.festival, descriptor.id(), &mut document, &mut work, ready)?;
-        if work.logs.values().any(|log| log.state.materialised < log.state.length) {
-            return Err(damaged("an entry that was valid is not any more").into());
+        let states = || work.logs.values().map(|log| &log.state);
+        if states().any(|state| state.materialised < state.length) {
+            return Err(if states().any(|state| state.stopped == Some(Stopped::Failed)) {
+                Halt::Caught // it was set aside, and the process ended before its rows followed
+            } else {
+                damaged("an entry that was valid is not any more").into()
+            });
         }
+        let done = self.await_all(&mut document, &logs);
+        self.leave_net(done)?;
+        Ok(document)
+    }
+
+    /// Lets the logs that wait do so in a document that was built anew.
+    fn await_all(
+        &mut self,
+        document: &mut Document,
+        logs: &[(LogId, LogState)],
+    ) -> Result<(), Halt> {
         for (log, state) in logs {
             if state.stopped == Some(Stopped::Waiting) {
                 let at = state.materialised;
-                for payload in self.payloads(&log, at, at + 1)? {
+                for payload in self.payloads(log, at, at + 1)? {
                     let wait = || document.await_missing(log.incarnation, at, &payload);
-                    self.within_net(&log, at, &payload, wait)?;
+                    self.within_net(log, at, &payload, wait)?;
                 }
             }
         }
-        self.store.mark(&[])?;
-        Ok(document)
+        Ok(())
     }
 
     /// Keeps a document in memory, and lets the longest unused go beyond what memory is for them.

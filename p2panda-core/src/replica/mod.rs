@@ -4,30 +4,37 @@ mod accept;
 mod aside;
 #[cfg(feature = "blobs")]
 mod blobs;
+mod decisions;
 mod difference;
 mod edit;
+mod entries;
 mod export;
 mod forks;
+mod kept;
 mod logs;
 mod materialise;
 mod notes;
 mod open;
 mod rebuild;
+mod recover;
 mod reissue;
 mod remake;
 mod removal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 pub use accept::{AcceptError, Accepted};
 use aside::Aside;
+use decisions::Decisions;
 pub use edit::{Edit, EditError};
+pub use entries::{LogChange, LogEntry};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
+pub use kept::MAX_KEPT;
 pub use notes::{MAX_NOTE, MAX_NOTE_KEY, NoteError};
 pub use open::OpenError;
 pub use removal::RemoveError;
@@ -70,17 +77,18 @@ pub struct Replica {
     incarnation: Option<Incarnation>,
     /// The token with which this replica was opened, as long as nothing has been written.
     unused_token: Option<[u8; 16]>,
-    /// Whether this device knows what its user promised before.
-    may_decide: bool,
+    decisions: Decisions,
     documents: HashMap<DocumentId, Cached>,
     uses: u64,
     aside: Aside,
     /// Tips as of the last flush, of the logs that have grown since; `None` where there was none.
     unflushed: BTreeMap<LogId, (FestivalId, Option<Tip>)>,
+    /// Those of them that were cut then.
+    were_cut: BTreeSet<LogId>,
     dirty: bool,
     /// Whether notes were written since the last flush: they wait for one, and ask for none.
     noted: bool,
-    recent: VecDeque<(FestivalId, LogId)>,
+    recent: VecDeque<LogChange>,
     recent_end: u64,
     #[cfg(feature = "blobs")]
     blobs: Option<crate::blob::BlobStore>,
@@ -154,6 +162,7 @@ impl Replica {
     ) -> Result<Festival, EditError> {
         let festival = Festival::found(&self.identity, rng);
         self.join(&festival)?;
+        self.allow_decisions_in(festival.id())?; // there has been nothing to promise elsewhere
         self.edit(festival.id(), now, rng, |edit| edit.put(&info_id(), info))?;
         Ok(festival)
     }
@@ -206,10 +215,12 @@ impl Replica {
         self.store.flush()?;
         self.dirty = false;
         self.noted = false;
-        for (log, (festival, _)) in std::mem::take(&mut self.unflushed) {
-            self.recent.push_back((festival, log));
+        for (log, (festival, tip)) in std::mem::take(&mut self.unflushed) {
+            let before = self.before(&log, tip);
+            self.recent.push_back(LogChange { festival, log, before });
             self.recent_end += 1;
         }
+        self.were_cut.clear();
         while self.recent.len() > RECENT_LOGS {
             self.recent.pop_front();
         }

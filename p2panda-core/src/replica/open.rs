@@ -1,19 +1,18 @@
 //! Opening and closing a store, and what an opening in doubt means.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand_core::CryptoRng;
 
 use crate::{
     id::{Incarnation, UserId},
     identity::Identity,
-    replica::{INCARNATION_KEY, Replica, aside::Aside, fixed},
+    replica::{INCARNATION_KEY, Replica, aside::Aside, decisions::Decisions, fixed},
     store::{Batch, ResumeTokens, Store, StoreError, Table},
 };
 
 const RESUME_KEY: &[u8] = b"resume";
 const USER_KEY: &[u8] = b"user";
-const MAY_DECIDE_KEY: &[u8] = b"may decide";
 
 /// Why a replica could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -59,13 +58,7 @@ impl Replica {
         let token = store.get(Table::Meta, RESUME_KEY)?.map(|bytes| fixed(&bytes)).transpose()?;
         let token = token.filter(|token| resume.claim(token));
         let last = store.get(Table::Meta, INCARNATION_KEY)?;
-        let may_decide = store.get(Table::Meta, MAY_DECIDE_KEY)?.is_some();
-        if may_decide && token.is_none() {
-            let mut batch = Batch::new();
-            batch.delete(Table::Meta, MAY_DECIDE_KEY);
-            store.commit(batch)?;
-            store.flush()?;
-        }
+        let decisions = Decisions::of_store(&mut *store, token.is_some())?;
         let incarnation = match (token, last) {
             (Some(_), Some(bytes)) => Some(Incarnation::from_bytes(fixed(&bytes)?)),
             _ => None,
@@ -76,11 +69,12 @@ impl Replica {
             resume,
             incarnation,
             unused_token: token,
-            may_decide: may_decide && token.is_some(),
+            decisions,
             documents: HashMap::new(),
             uses: 0,
             aside: Aside::default(),
             unflushed: BTreeMap::new(),
+            were_cut: BTreeSet::new(),
             dirty: false,
             noted: false,
             recent: VecDeque::new(),
@@ -88,8 +82,9 @@ impl Replica {
             #[cfg(feature = "blobs")]
             blobs: None,
         };
-        replica.recover()?;
+        replica.learn_aside()?;
         replica.rebuild_outdated_view()?;
+        replica.settle_aside()?;
         Ok(replica)
     }
 
@@ -104,7 +99,7 @@ impl Replica {
         let token = match self.unused_token {
             // Nothing was written, so the name in the store still names exactly this state.
             Some(token) => token,
-            None if self.incarnation.is_none() && !self.may_decide => return self.flush(),
+            None if self.incarnation.is_none() && self.decisions.is_empty() => return self.flush(),
             None => {
                 let mut token = [0; 16];
                 rng.fill_bytes(&mut token);
@@ -124,43 +119,6 @@ impl Replica {
         if let Err(error) = self.resume.leave(&token) {
             tracing::debug!(%error, "no token left: the next opening draws a fresh incarnation");
         }
-        Ok(())
-    }
-
-    /// Whether this device knows what its user promised before, so that it may promise more.
-    ///
-    /// False for a new store, and again whenever a store is opened that was not closed cleanly or
-    /// whose token is gone: it may be an older copy, and what was promised since is not in it. Nothing here refuses decisions; clients and stewards ask before they sign any.
-    #[must_use]
-    pub const fn may_decide(&self) -> bool {
-        self.may_decide
-    }
-
-    /// Says that what this device knew of its user's promises is not all any more.
-    pub(super) fn forbid_decisions(&mut self) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        batch.delete(Table::Meta, MAY_DECIDE_KEY);
-        self.store.commit(batch)?;
-        self.dirty = true;
-        self.may_decide = false;
-        Ok(())
-    }
-
-    /// Says that this device knows what its user promised: because the key was generated here just
-    /// now, because the user's own documents were synced since the opening, or because the user
-    /// says that there is no other copy.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn allow_decisions(&mut self) -> Result<(), StoreError> {
-        if self.may_decide {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.put(Table::Meta, MAY_DECIDE_KEY, *b"");
-        self.store.commit(batch)?;
-        self.store.flush()?;
-        self.may_decide = true;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     document::{Document, Draft, Outcome, Replay},
     id::{Incarnation, LogId},
     log::{Chain, ForkEvidence, PayloadHash},
-    replica::{EditError, Replica},
+    replica::{EditError, Replica, materialise::Halt},
     schema::Instant,
     store::{Batch, StoreError, Table},
 };
@@ -63,8 +63,14 @@ impl Replica {
             sources.push(Source { log: other, payloads, at: 0 });
         }
         let counts = |log: &LogId| present.document.length(&log.incarnation);
-        let (draft, changes, unread) =
-            draft_what_is_lost(Document::new(self.user()), sources, counts);
+        let (draft, changes, unread) = loop {
+            let done = self.draft_what_is_lost(&mut sources, counts);
+            match self.leave_net(done) {
+                Ok(drafted) => break drafted,
+                Err(Halt::Caught) => {} // it is set aside now, and passed over
+                Err(Halt::Store(error)) => return Err(error.into()),
+            }
+        };
         self.cache(descriptor.id(), present);
         let fresh = Incarnation::random(rng);
         let drafts = BTreeMap::from([(descriptor.label.clone(), draft)]);
@@ -95,36 +101,44 @@ impl Replica {
         let prefix = payloads.iter().map(|payload| PayloadHash::of(payload)).collect();
         Ok(Some(ForkEvidence { descriptor, prefix, proof: proof.into_proof() }))
     }
-}
 
-/// Builds the document as it was, and drafts the changes that the present one lacks. Returns how
-/// many these are, and the logs of which something still waits.
-fn draft_what_is_lost(
-    mut document: Document,
-    mut sources: Vec<Source>,
-    counts: impl Fn(&LogId) -> u64,
-) -> (Draft, usize, Vec<LogId>) {
-    let mut draft = Draft::default();
-    let mut replay = Replay::default();
-    let mut changes = 0;
-    let mut progress = true;
-    while std::mem::take(&mut progress) {
-        for Source { log, payloads, at } in &mut sources {
-            while let Some(payload) = payloads.get(*at) {
-                let position = *at as u64;
-                let outcome = document.offer(log.incarnation, position, payload);
-                if !matches!(outcome, Outcome::Valid(_)) {
-                    break;
+    /// Builds the document as it was, and drafts the changes that the present one lacks. Returns how
+    /// many these are, and the logs of which something still waits or was set aside.
+    fn draft_what_is_lost(
+        &mut self,
+        sources: &mut [Source],
+        counts: impl Fn(&LogId) -> u64,
+    ) -> Result<(Draft, usize, Vec<LogId>), Halt> {
+        let mut document = Document::new(self.user());
+        let mut draft = Draft::default();
+        let mut replay = Replay::default();
+        let mut changes = 0;
+        sources.iter_mut().for_each(|source| source.at = 0);
+        let mut progress = true;
+        while std::mem::take(&mut progress) {
+            for Source { log, payloads, at } in &mut *sources {
+                while let Some(payload) = payloads.get(*at) {
+                    let position = *at as u64;
+                    let lost = position >= counts(log);
+                    let offer = || {
+                        let outcome = document.offer(log.incarnation, position, payload);
+                        let valid = matches!(outcome, Outcome::Valid(_));
+                        if valid {
+                            replay.change(payload, lost.then_some(&mut draft));
+                        }
+                        valid
+                    };
+                    if self.within_net(log, position, payload, offer)? != Some(true) {
+                        break;
+                    }
+                    changes += usize::from(lost);
+                    *at += 1;
+                    progress = true;
                 }
-                let lost = position >= counts(log);
-                replay.change(payload, lost.then_some(&mut draft));
-                changes += usize::from(lost);
-                *at += 1;
-                progress = true;
             }
         }
+        let unread = sources.iter().filter(|source| source.at < source.payloads.len());
+        let unread = unread.map(|source| source.log).collect();
+        Ok((draft, changes, unread))
     }
-    let unread = sources.iter().filter(|source| source.at < source.payloads.len());
-    let unread = unread.map(|source| source.log).collect();
-    (draft, changes, unread)
 }

@@ -6,7 +6,7 @@ use crate::{
     document::{Document, Touched},
     id::{FestivalId, UserId},
     log::DocumentDescriptor,
-    replica::{Replica, damaged, fixed, log_key},
+    replica::{Replica, damaged, entries, fixed, kept, log_key},
     store::{Batch, Entry, StoreError, Table, prefix_end},
     view::{Pages, author_key, stored_at},
 };
@@ -94,13 +94,15 @@ impl Replica {
         // neither go on with a log whose beginning it has forgotten nor promise anything unasked.
         self.incarnation = None;
         self.unused_token = None;
-        self.forbid_decisions()?;
+        self.forbid_decisions_in(festival)?;
         self.remove_documents(|descriptor| descriptor.festival == festival)?;
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
         self.remove_all(Table::Notes, festival.as_bytes())?;
+        self.remove_all(Table::Meta, &kept::prefix(festival))?;
         let mut batch = Batch::new();
+        batch.delete(Table::Meta, entries::version_key(festival));
         batch.delete(Table::Festivals, *festival.as_bytes());
         self.store.commit(batch)?;
         self.dirty = true;
@@ -153,7 +155,14 @@ impl Replica {
             }
         }
         batch.delete(Table::Documents, *document.as_bytes());
-        let grown: Vec<_> = logs.iter().map(|(log, _)| (descriptor.festival, *log, None)).collect();
+        let mut grown = Vec::with_capacity(logs.len());
+        for (log, state) in &logs {
+            if state.is_cut {
+                self.note_cut(log);
+            }
+            let tip = Some(state.tip()).filter(|tip| tip.length > 0);
+            grown.push((descriptor.festival, *log, tip));
+        }
         self.commit(batch, &grown)
     }
 

@@ -1,5 +1,7 @@
 //! What happens between a replica's logs and its documents: loading, waking, and the net.
 
+mod recovery;
+
 use std::{process::Command, sync::Arc, sync::Mutex};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};

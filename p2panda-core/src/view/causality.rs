@@ -155,7 +155,9 @@ impl Pasts {
                     // All before it are known, but for merges in a circle: no log has such.
                     let mut past = Clock::default();
                     for earlier in before(top) {
-                        past.merge(pasts[earlier].as_ref().unwrap_or(&Clock::default()));
+                        if let Some(earlier) = &pasts[earlier] {
+                            past.merge(earlier);
+                        }
                     }
                     for (other, length) in &merges[top].seen {
                         past.raise(writers[other], u32::try_from(*length).unwrap_or(u32::MAX));

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod counting;
+pub mod end;
 pub mod forks;
 
 use std::sync::{

@@ -162,9 +162,10 @@ fn proofs() {
 
 /// A megabyte arrives, and then the proof that none of it counts but the first entry.
 fn a_fork_that_cuts_all() {
-    let cases: [(&str, fn(&mut Forge) -> Input); 2] =
-        [("fields", bombs::fields), ("a crowd's records", bombs::a_crowd_with_records)];
-    for (name, make) in cases {
+    type Make = fn(&mut Forge) -> Input;
+    for (name, make) in
+        [("fields", bombs::fields as Make), ("a crowd's records", bombs::a_crowd_with_records)]
+    {
         let input = made(make);
         let bytes = input.iter().flat_map(|(_, log)| log).map(Vec::len).sum();
         let (incarnation, log) = input.last().unwrap();

@@ -56,6 +56,7 @@ enum State {
 struct Told {
     rounds: u32,
     plan: Option<Plan>,
+    estimate: u64,
     version: u64,
     syndromes: usize,
     cells: usize,
@@ -163,13 +164,15 @@ impl Exchange {
                 let theirs = estimator.ok_or(PeerFault::Message("NEED"))?;
                 let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
                 let estimate = sketch.estimator().distance(&theirs);
+                told.estimate = estimate;
                 cx.sketches.expect(estimate.min(MAX_SYNDROMES as u64));
                 let sketch = cx.sketches.sketch(cx.replica, common.festival, common.salt)?;
                 Plan::new(estimate, sketch.len() as u64)
             }
             Some(Plan::Vector) => return Err(PeerFault::TooMany("questions").into()),
             Some(_) if told.rounds > MAX_ROUNDS => Plan::Vector,
-            Some(plan) => plan.more(),
+            // What follows syndromes is bounded by what those could tell.
+            Some(plan) => plan.more().within(told.estimate.max(MAX_SYNDROMES as u64 / 2)),
         };
         told.plan = Some(plan);
         let place = need.place;

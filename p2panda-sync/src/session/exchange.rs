@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use p2panda_core::{EarlySegments, FestivalId, LogId};
+use p2panda_core::{FestivalId, LogId};
 
 use super::{
     Context,
     budget::Budget,
     compare::{Common, Telling},
+    early::Early,
     greeting::{Agreed, Hashes, Start},
     live::Live,
     report::SyncEvent,
@@ -26,17 +27,11 @@ use super::{
 use crate::{
     error::{PeerFault, SyncError},
     sketch::Salt,
-    wire::{Done, Message, Open, Resalt, Token},
+    wire::{Message, Open, Resalt, Token},
 };
-
-/// The most bytes of segments that wait for those before them.
-const MAX_EARLY: usize = 256 * 1024;
 
 /// The most answers that wait for a peer that asks and does not read.
 const MAX_QUEUED: usize = 1024;
-
-/// How often the fingerprints may disagree at the end before the two sides give up.
-const MAX_RECHECKS: u32 = 4;
 
 pub(super) struct Exchange {
     pub(super) opener: bool,
@@ -73,7 +68,7 @@ pub(super) struct Exchange {
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
     pub(super) doubted: BTreeSet<LogId>,
-    pub(super) early: EarlySegments,
+    pub(super) early: Early,
     /// Where the replica's changes were last looked at.
     pub(super) cursor: u64,
     /// Logs that this session took in, and whether others have changed since it began.
@@ -87,16 +82,16 @@ pub(super) struct Exchange {
     /// side waits for an answer.
     pub(super) sent: u64,
     pub(super) taken: u64,
-    asked: u64,
-    owed: u64,
+    pub(super) asked: u64,
+    pub(super) owed: u64,
     /// What we told the peer last, and it us.
-    told: Option<u64>,
-    heard: Option<u64>,
+    pub(super) told: Option<u64>,
+    pub(super) heard: Option<u64>,
     /// The peer waits for our `DONE`.
     pub(super) awaited: bool,
-    rechecks: u32,
+    pub(super) rechecks: u32,
     /// Whether the logs were not equal when the session began.
-    differed: bool,
+    pub(super) differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
     pub(super) standing: Standing,
@@ -191,7 +186,7 @@ impl Exchange {
             refused: BTreeSet::new(),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
-            early: EarlySegments::new(MAX_EARLY),
+            early: Early::new(&cx.sketches.early),
             cursor,
             received: BTreeSet::new(),
             disturbed: false,
@@ -239,7 +234,7 @@ impl Exchange {
         self.owes_nothing() && self.told >= Some(self.owed) && self.heard >= Some(self.asked)
     }
 
-    fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         #[cfg(feature = "blobs")]
         if !self.blobs.is_quiet() {
             return false;
@@ -418,77 +413,6 @@ impl Exchange {
         }
         cx.replica.flush()?;
         Ok(true)
-    }
-
-    /// Before both have caught up, every `DONE` answers something. On a live link it is the
-    /// acknowledgement.
-    fn next_done(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let says_news = self.told < Some(self.owed);
-        if !says_news || !(self.awaited || self.caught_up) || !self.owes_nothing() {
-            return Ok(None);
-        }
-        self.awaited = false;
-        self.told = Some(self.taken);
-        let says_check = !self.opener && self.differed && !self.caught_up;
-        let check = if says_check { self.check(cx)? } else { None };
-        Ok(Some(Message::Done(Done { messages: self.taken, check })))
-    }
-
-    /// What all logs of the festivals in common hash to, without those that one of us refuses;
-    /// `None` where they have changed by other hands.
-    fn check(&self, cx: &mut Context<'_>) -> Result<Option<Token>, SyncError> {
-        if self.disturbed || !self.parted.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = Vec::new();
-        for common in self.commons.values() {
-            let Context { replica, sketches, .. } = cx;
-            let fingerprint =
-                sketches.fingerprint_without(replica, common.festival, &self.refused)?;
-            parts.push(fingerprint.0);
-        }
-        let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
-        Ok(Some(self.hashes.token("p2panda 1 sync check", &parts)))
-    }
-
-    fn peer_is_done(&mut self, done: &Done, cx: &mut Context<'_>) -> Result<(), SyncError> {
-        if done.messages > self.sent || (!self.opener && done.check.is_some()) {
-            return Err(PeerFault::Message("DONE").into());
-        }
-        if done.messages >= self.asked {
-            self.name_wishes(cx)?;
-            self.wishes.must_be_served(cx.replica)?;
-            #[cfg(feature = "blobs")]
-            self.blobs.must_be_answered();
-        }
-        if !self.caught_up {
-            cx.report.answered();
-        }
-        self.heard = Some(done.messages);
-        self.awaited = true;
-        if let Some(theirs) = done.check
-            && done.messages >= self.asked
-            && self.owes_nothing()
-        {
-            self.flush(cx)?;
-            self.look_for_changes(cx)?;
-            if self.check(cx)?.is_some_and(|ours| ours != theirs) {
-                tracing::debug!("the logs are not equal");
-                self.recheck()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All was exchanged that the sketches told of, and yet the logs are not equal: some collide
-    /// under the salt.
-    fn recheck(&mut self) -> Result<(), SyncError> {
-        self.rechecks += 1;
-        if self.rechecks > MAX_RECHECKS {
-            return Err(SyncError::NoProgress);
-        }
-        self.ask_to_compare_again();
-        Ok(())
     }
 
     /// Accepting: the comparison of a festival begins again, under another salt where there is a

@@ -192,9 +192,10 @@ impl Offer {
         };
         let mut festivals = Vec::with_capacity(ids.len());
         for (name, festival) in ids {
-            let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
-            let syndromes = pack(sketch.syndromes(count).sums().iter().copied());
-            let size = bits(sketch.len());
+            let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
+            let size = bits(sums.len());
+            let syndromes = sums.syndromes(count).unwrap_or_default();
+            let syndromes = pack(syndromes.sums().iter().copied());
             hello.festivals.push(Offered { name, size, syndromes });
             festivals.push(festival);
         }
@@ -272,10 +273,10 @@ pub(super) fn open(
     let mut commons = Vec::new();
     for (place, festival, offered) in chosen {
         let syndromes = read_syndromes(&offered.syndromes, "HELLO")?;
-        let sketch = cx.sketches.sketch(cx.replica, festival, salt)?;
+        let count = syndromes.sums().len();
+        let sums = cx.sketches.sums(cx.replica, festival, salt, count)?;
+        let equal = sums.syndromes(count).as_ref() == Some(&syndromes) && !sums.collided();
         proofs.extend(hashes.proof(&festival).0);
-        let ours = sketch.syndromes(syndromes.sums().len());
-        let equal = ours == syndromes && !sketch.collided();
         let start = if equal {
             let fingerprint = cx.sketches.fingerprint(cx.replica, festival)?;
             proofs.extend(hashes.equal(&festival, &fingerprint));
@@ -309,9 +310,10 @@ fn usable_salt(
     cx: &mut Context<'_>,
     festivals: impl Iterator<Item = FestivalId>,
 ) -> Result<Salt, SyncError> {
+    cx.sketches.follow(cx.replica)?;
     let salt = cx.sketches.salt(cx.now);
     for festival in festivals {
-        if cx.sketches.sketch(cx.replica, festival, salt)?.collided() {
+        if cx.sketches.sums(cx.replica, festival, salt, 0)?.collided() {
             let busy = SyncError::Busy { retry_after: BUSY };
             return cx.sketches.fresh_salt(cx.now).ok_or(busy);
         }

@@ -32,10 +32,10 @@ use crate::{
 
 /// How long new heads are collected before they are told. The accepting side takes twice as long:
 /// mostly it hears by then that the peer has them too.
-const COLLECT: Duration = Duration::from_millis(500);
+const COLLECT: Duration = Duration::from_millis(250);
 
 /// How long what was told may take to come from elsewhere.
-const GRAFT_AFTER: Duration = Duration::from_millis(1500);
+const GRAFT_AFTER: Duration = Duration::from_millis(750);
 
 /// With so few live links nothing is gained by a tree.
 const FEW_LINKS: usize = 2;
@@ -313,7 +313,7 @@ impl Exchange {
         }
         if cx.replica.held(log)?.is_none_or(|held| held.length < told.length) {
             let cut = cx.replica.fork_proof(log)?.is_some();
-            if cut && self.proved.get(log).is_none() {
+            if cut && !self.proved.contains_key(log) {
                 self.prove.insert(*log);
             }
             return Ok(cut);

@@ -4,6 +4,8 @@
 mod blobs;
 mod budget;
 mod compare;
+mod done;
+mod early;
 mod exchange;
 mod forks;
 mod greeting;
@@ -12,15 +14,14 @@ mod live;
 mod outgoing;
 mod report;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
-use p2panda_core::{ChannelBinding, FestivalId, LinkEnd, LinkProof, Replica, UserId};
+use p2panda_core::{ChannelBinding, LinkEnd, LinkProof, Replica, UserId};
 use rand_core::CryptoRng;
 use tracing::debug;
 
@@ -31,11 +32,13 @@ use self::{
 use crate::{
     error::{PeerFault, SyncError},
     sketches::Sketches,
-    wire::{Busy, FRAME_HEADER, Hello, Message, VERSION},
+    wire::{Busy, Hello, Message, VERSION},
 };
 
 #[cfg(feature = "blobs")]
 pub use blobs::BlobPolicy;
+pub(crate) use early::EarlyBytes;
+use report::Report;
 pub use report::{Stats, SyncEvent};
 pub(crate) use standing::Acknowledged;
 
@@ -44,9 +47,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest that a peer can ask us to wait, in seconds.
 const MAX_WAIT: u64 = 3600;
-
-/// Events that wait; beyond, `Received` is dropped: the totals have it.
-const MAX_EVENTS: usize = 1024;
 
 /// Who begins, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub struct Session {
     /// Which blobs are fetched.
     #[cfg(feature = "blobs")]
     policy: BlobPolicy,
+    /// The deadline has come since the last poll: it is known that there is something to do.
+    rung: bool,
 }
 
 /// What a session works on, besides itself.
@@ -171,6 +173,7 @@ impl Session {
             handed_out: false,
             #[cfg(feature = "blobs")]
             policy: BlobPolicy::None,
+            rung: false,
         }
     }
 
@@ -212,6 +215,7 @@ impl Session {
         replica: &mut Replica,
         sketches: &mut Sketches,
     ) -> Result<Option<Output>, SyncError> {
+        self.rung = false;
         if std::mem::take(&mut self.handed_out) {
             self.progress = now;
         }
@@ -250,7 +254,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let own = match &self.phase {
-            Phase::Exchange(exchange) => exchange.deadline(),
+            Phase::Exchange(exchange) if !self.rung => exchange.deadline(),
             _ => None,
         };
         [own, self.patience()].into_iter().flatten().min()
@@ -409,6 +413,7 @@ impl Session {
     }
 
     fn time(&mut self, now: Duration, replica: &mut Replica) -> Result<(), SyncError> {
+        self.rung |= self.deadline().is_some_and(|deadline| deadline <= now);
         if self.patience().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
@@ -447,56 +452,4 @@ impl Session {
 fn met(agreed: &Agreed, cx: &mut Context<'_>) {
     let festivals = agreed.commons.iter().map(|common| common.festival).collect();
     cx.report.event(SyncEvent::Met { festivals });
-}
-
-/// Totals, and the events that nobody has fetched yet.
-#[derive(Debug, Default)]
-struct Report {
-    stats: Stats,
-    events: VecDeque<SyncEvent>,
-    /// Entries that the peer brought, by festival, since it was asked last what the peer holds.
-    news: BTreeMap<FestivalId, u64>,
-    /// Whether the peer has to answer something before this side can go on.
-    asked: bool,
-}
-
-impl Report {
-    fn event(&mut self, event: SyncEvent) {
-        debug!(?event);
-        if let SyncEvent::Received { festival, entries, .. } = &event {
-            *self.news.entry(*festival).or_default() += entries;
-        }
-        if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
-            self.events.push_back(event);
-        }
-    }
-
-    fn sent(&mut self, message: &Message, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_sent += bytes;
-        if message.is_metadata() {
-            self.stats.metadata_sent += bytes;
-        }
-    }
-
-    fn received(&mut self, message: Option<&Message>, bytes: usize) {
-        let bytes = FRAME_HEADER + bytes as u64;
-        self.stats.bytes_received += bytes;
-        if message.is_none_or(Message::is_metadata) {
-            self.stats.metadata_received += bytes;
-        }
-    }
-
-    /// Something was sent, or will be, that the peer has to answer.
-    const fn turn(&mut self) {
-        self.asked = true;
-    }
-
-    /// The peer's answer came.
-    const fn answered(&mut self) {
-        if self.asked {
-            self.stats.round_trips += 1;
-            self.asked = false;
-        }
-    }
 }

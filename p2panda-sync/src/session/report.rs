@@ -1,6 +1,14 @@
 //! What a session tells: events while it goes on, and totals.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use p2panda_core::{FestivalId, LogId, UserId};
+use tracing::debug;
+
+use crate::wire::{FRAME_HEADER, Message};
+
+/// Events that wait; beyond, `Received` is dropped: the totals have it.
+const MAX_EVENTS: usize = 1024;
 
 /// Something that happened in a session. Events are for people and logs; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,4 +102,56 @@ pub struct Stats {
     pub logs_cut: u64,
     /// Logs that the two sides hold differently, and that were left alone.
     pub logs_parted: u64,
+}
+
+/// Totals, and the events that nobody has fetched yet.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) stats: Stats,
+    pub(super) events: VecDeque<SyncEvent>,
+    /// Entries that the peer brought, by festival, since it was asked last what the peer holds.
+    pub(super) news: BTreeMap<FestivalId, u64>,
+    /// Whether the peer has to answer something before this side can go on.
+    asked: bool,
+}
+
+impl Report {
+    pub(super) fn event(&mut self, event: SyncEvent) {
+        debug!(?event);
+        if let SyncEvent::Received { festival, entries, .. } = &event {
+            *self.news.entry(*festival).or_default() += entries;
+        }
+        if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
+            self.events.push_back(event);
+        }
+    }
+
+    pub(super) fn sent(&mut self, message: &Message, bytes: usize) {
+        let bytes = FRAME_HEADER + bytes as u64;
+        self.stats.bytes_sent += bytes;
+        if message.is_metadata() {
+            self.stats.metadata_sent += bytes;
+        }
+    }
+
+    pub(super) fn received(&mut self, message: Option<&Message>, bytes: usize) {
+        let bytes = FRAME_HEADER + bytes as u64;
+        self.stats.bytes_received += bytes;
+        if message.is_none_or(Message::is_metadata) {
+            self.stats.metadata_received += bytes;
+        }
+    }
+
+    /// Something was sent, or will be, that the peer has to answer.
+    pub(super) const fn turn(&mut self) {
+        self.asked = true;
+    }
+
+    /// The peer's answer came.
+    pub(super) const fn answered(&mut self) {
+        if self.asked {
+            self.stats.round_trips += 1;
+            self.asked = false;
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Session {
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return None };
         let (changed, _) = replica.log_changes(exchange.standing.looked)?;
-        let changed = changed.into_iter().map(|(_, log)| log).collect();
+        let changed = changed.into_iter().map(|change| change.log).collect();
         let festivals = exchange.places.keys().copied().collect();
         let standing = &mut exchange.standing;
         let moved = std::mem::take(&mut standing.moved);

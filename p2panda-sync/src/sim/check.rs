@@ -41,7 +41,7 @@ impl Checked {
     fn verify_logs(&mut self, replica: &Replica) -> Result<(), Broken> {
         let changes = self.cursor.and_then(|cursor| replica.log_changes(cursor));
         let changed = match changes {
-            Some((changed, _)) => changed.into_iter().map(|(_, log)| log).collect(),
+            Some((changed, _)) => changed.into_iter().map(|change| change.log).collect(),
             None => {
                 let mut all = Vec::new();
                 for festival in replica.festivals().map_err(store)? {
@@ -118,6 +118,9 @@ impl World<'_> {
     fn check(&mut self, peer: PeerId) -> Result<(), Broken> {
         let device = &self.devices[peer.0];
         let Some(replica) = &device.replica else { return Ok(()) };
+        if replica.caught() > 0 {
+            return Err("the last net caught a payload: the gate has to refuse it".to_owned());
+        }
         let steps = device.disk.steps();
         let checked = &mut self.checked[peer.0];
         if checked.cursor.is_some() && checked.steps == steps {

@@ -73,14 +73,14 @@ impl World<'_> {
                 && !self.devices[here.0].shuns(there, self.now)
                 && !self.cuts.contains(&(here, there))
         });
-        let lost = |world: &mut Self| world.random.chance(link.loss);
-        if self.wires[wire].connection.is_some() || !one || !other || lost(self) || lost(self) {
+        if self.wires[wire].connection.is_some() || !one || !other {
             return;
         }
+        let Some(late) = link.asks_and_answers(&mut self.random) else { return };
         let id = self.next_connection;
         self.next_connection += 1;
         self.wires[wire].connection = Some(id);
-        let at = self.now + link.latency * 2;
+        let at = self.now + link.latency * 2 + late;
         let (opened, ends) = (at, [End::new(from), End::new(to)]);
         let connection = Connection { wire, link, live, opened, ends, is_damaged: false };
         self.connections.insert(id, connection);

@@ -113,6 +113,20 @@ impl Link {
         }
     }
 
+    /// How much later a question is answered because one of the two was lost; `None` where that is
+    /// the end of it.
+    pub(crate) fn asks_and_answers(&self, random: &mut Random) -> Option<Duration> {
+        let mut late = Duration::ZERO;
+        for _ in 0..2 {
+            if self.carriage == Carriage::Retransmitting {
+                late += resend(0, self, random)?.0;
+            } else if random.chance(self.loss) {
+                return None;
+            }
+        }
+        Some(late)
+    }
+
     /// The same link without any losses, delays apart.
     #[must_use]
     pub(crate) fn healed(&self) -> Self {
@@ -231,7 +245,7 @@ impl Lane {
 fn resend(size: u64, link: &Link, random: &mut Random) -> Option<(Duration, u64)> {
     let first = RESEND.max((link.latency * 2 + link.jitter) * 2);
     let (mut delay, mut resent, mut left) = (Duration::ZERO, 0, size);
-    while left > 0 {
+    loop {
         let packet = left.min(PACKET);
         left -= packet;
         let mut losses = 0;
@@ -244,6 +258,8 @@ fn resend(size: u64, link: &Link, random: &mut Random) -> Option<(Duration, u64)
         }
         // Packets of one frame are on the way together.
         delay = delay.max(first * ((1 << losses) - 1));
+        if left == 0 {
+            return Some((delay, resent));
+        }
     }
-    Some((delay, resent))
 }

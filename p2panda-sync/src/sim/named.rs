@@ -180,13 +180,17 @@ pub fn mesh(count: usize, loss: f64) -> Cast {
     let mut scenario = Scenario::new(format!("mesh of {count} at a loss of {loss}"));
     let festival = scenario.festival();
     let writes = Peer::new([festival]).acting_every(secs(90));
-    let peers: Vec<_> = (0..count).map(|_| scenario.peer(writes.clone())).collect();
+    // Whoever decides looks more often.
+    let owner = writes.clone().acting_every(secs(15));
+    let mut peers = vec![scenario.peer(owner)];
+    peers.extend((1..count).map(|_| scenario.peer(writes.clone())));
     let link = Link {
         latency: Duration::from_millis(20),
         jitter: Duration::from_millis(30),
         bandwidth: 500_000,
         loss,
         carriage: Carriage::Retransmitting,
+        every: Some(secs(5)),
         ..Link::wlan()
     };
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();

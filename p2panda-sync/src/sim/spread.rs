@@ -127,7 +127,9 @@ impl World<'_> {
         let changes = cursor.and_then(|cursor| replica.log_changes(cursor));
         *cursor = Some(replica.log_cursor());
         let changed: BTreeSet<(FestivalId, LogId)> = match changes {
-            Some((changed, _)) => changed.into_iter().collect(),
+            Some((changed, _)) => {
+                changed.into_iter().map(|change| (change.festival, change.log)).collect()
+            }
             None => {
                 let mut all = BTreeSet::new();
                 for festival in &self.festival_ids {

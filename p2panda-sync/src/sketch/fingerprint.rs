@@ -64,11 +64,20 @@ impl LogSum {
     /// The fingerprint of the map.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut bytes = [0; 2 * LANES];
-        for (pair, lane) in bytes.chunks_exact_mut(2).zip(self.0.iter()) {
-            pair.copy_from_slice(&lane.to_le_bytes());
+        Fingerprint(blake3::derive_key("p2panda 1 log set fingerprint", &self.to_bytes()))
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|lane| lane.to_le_bytes()).collect()
+    }
+
+    /// What was stored; `None` for anything else.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut sum = Self::default();
+        for (pair, lane) in bytes.chunks(2).zip(sum.0.iter_mut()) {
+            *lane = u16::from_le_bytes(pair.try_into().ok()?);
         }
-        Fingerprint(blake3::derive_key("p2panda 1 log set fingerprint", &bytes))
+        (bytes.len() == 2 * LANES).then_some(sum)
     }
 
     fn each_lane(&mut self, log: &LogId, entry: &Entry, mut change: impl FnMut(&mut u16, u16)) {

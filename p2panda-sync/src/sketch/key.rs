@@ -80,6 +80,33 @@ const KEY: u8 = 0;
 const DIGEST: u8 = 1;
 const CHECK: u8 = 2;
 
+/// Which bits of a hash make a key: all of them, but for tests in which keys have to collide.
+const fn all_bits() -> u64 {
+    u64::MAX
+}
+#[cfg(not(test))]
+use all_bits as key_bits;
+#[cfg(test)]
+pub(crate) use narrow::key_bits;
+
+#[cfg(test)]
+pub(crate) mod narrow {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BITS: Cell<u64> = const { Cell::new(super::all_bits()) };
+    }
+
+    pub(crate) fn key_bits() -> u64 {
+        BITS.get()
+    }
+
+    /// From here on keys of this thread have so few bits, the highest.
+    pub(crate) fn set_key_bits(bits: u32) {
+        BITS.set(((1 << bits) - 1) << (61 - bits));
+    }
+}
+
 /// The keyed hashes of one salt and festival.
 #[derive(Clone, Debug)]
 pub struct Keys([u8; 32]);
@@ -133,7 +160,7 @@ impl Keys {
 
     fn log(&self, log: &LogId) -> (Fp, u64) {
         let hash = self.hash(KEY, &[log.document.as_bytes(), log.incarnation.as_bytes()]);
-        (Fp::non_zero(first(&hash)), first(&hash[8..]))
+        (Fp::non_zero(first(&hash) & key_bits()), first(&hash[8..]))
     }
 
     /// The value with its check, and the weights.

@@ -35,6 +35,7 @@ mod key;
 mod pack;
 mod plan;
 mod poly;
+mod sums;
 mod syn;
 
 use std::collections::{BTreeMap, btree_map};
@@ -49,8 +50,12 @@ pub use self::{
     key::{Entry, Hint, Item, Keys, Salt},
     pack::{pack, packed_count, unpack},
     plan::Plan,
+    sums::Sums,
     syn::{MAX_SYNDROMES, Syndromes},
 };
+
+#[cfg(test)]
+pub(crate) use key::narrow::set_key_bits;
 
 /// A log that the two sides do not hold alike, as far as a sketch tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,32 +73,30 @@ pub struct Difference {
 /// Syndromes and cells are made as far as they were asked for, and from then on kept.
 #[derive(Clone, Debug)]
 pub struct Sketch {
-    keys: Keys,
+    sums: Sums,
     /// Each log by its key, with its value.
     logs: BTreeMap<Fp, (LogId, Fp)>,
-    syndromes: Syndromes,
-    cells: Cells,
-    estimator: Estimator,
-    collided: bool,
-    version: u64,
 }
 
 impl Sketch {
     /// Of these logs.
     pub fn new<'a>(keys: Keys, logs: impl IntoIterator<Item = (&'a LogId, &'a Entry)>) -> Self {
-        let mut this = Self {
-            keys,
-            logs: BTreeMap::new(),
-            syndromes: Syndromes::default(),
-            cells: Cells::default(),
-            estimator: Estimator::default(),
-            collided: false,
-            version: 0,
-        };
+        let mut this = Self { sums: Sums::new(keys), logs: BTreeMap::new() };
         for (log, entry) in logs {
-            this.set(log, None, Some(entry));
+            this.put_in(log, entry);
         }
-        this.version = 0;
+        this
+    }
+
+    /// Of the logs whose sums these are.
+    pub fn complete<'a>(
+        sums: Sums,
+        logs: impl IntoIterator<Item = (&'a LogId, &'a Entry)>,
+    ) -> Self {
+        let mut this = Self { sums, logs: BTreeMap::new() };
+        for (log, entry) in logs {
+            this.name(log, &this.sums.keys.item(log, entry));
+        }
         this
     }
 
@@ -102,52 +105,68 @@ impl Sketch {
         if old == new {
             return;
         }
-        self.version += 1;
-        if let Some(item) = old.map(|entry| self.keys.item(log, entry)) {
-            self.syndromes.subtract(&item);
-            self.cells.subtract(&item);
-            self.estimator.subtract(&item);
+        self.sums.change();
+        if let Some(old) = old {
+            let item = self.sums.keys.item(log, old);
+            self.sums.take_out(&item);
             self.logs.remove(&item.key);
         }
-        if let Some(item) = new.map(|entry| self.keys.item(log, entry)) {
-            self.syndromes.add(&item);
-            self.cells.add(&item);
-            self.estimator.add(&item);
-            match self.logs.entry(item.key) {
-                btree_map::Entry::Vacant(free) => _ = free.insert((*log, item.value)),
-                btree_map::Entry::Occupied(_) => self.collided = true,
-            }
+        if let Some(new) = new {
+            self.put_in(log, new);
         }
+    }
+
+    fn put_in(&mut self, log: &LogId, entry: &Entry) {
+        let item = self.sums.keys.item(log, entry);
+        self.sums.put_in(&item);
+        self.name(log, &item);
+    }
+
+    fn name(&mut self, log: &LogId, item: &Item) {
+        match self.logs.entry(item.key) {
+            btree_map::Entry::Vacant(free) => _ = free.insert((*log, item.value)),
+            btree_map::Entry::Occupied(_) => self.sums.collided = true,
+        }
+    }
+
+    /// The sums alone.
+    #[must_use]
+    pub const fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    pub(crate) const fn sums_mut(&mut self) -> &mut Sums {
+        &mut self.sums
     }
 
     /// Whether two logs have one key: another salt is needed.
     #[must_use]
     pub const fn collided(&self) -> bool {
-        self.collided
+        self.sums.collided()
     }
 
     /// How often the map has changed since the sketch was made.
     #[must_use]
     pub const fn version(&self) -> u64 {
-        self.version
+        self.sums.version()
     }
 
     /// The keyed hashes.
     #[must_use]
     pub const fn keys(&self) -> &Keys {
-        &self.keys
+        &self.sums.keys
     }
 
     /// How many logs there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.logs.len()
+    pub const fn len(&self) -> usize {
+        self.sums.len()
     }
 
     /// Whether there is no log.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.logs.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.sums.is_empty()
     }
 
     /// The log of a key.
@@ -168,37 +187,36 @@ impl Sketch {
 
     /// The first syndromes, at most [`MAX_SYNDROMES`].
     pub fn syndromes(&mut self, count: usize) -> Syndromes {
-        let have = self.syndromes.sums().len();
+        let have = self.sums.syndromes.sums().len();
         let wanted = count.min(MAX_SYNDROMES);
         if have < wanted {
             let mut more = vec![Fp::ZERO; wanted - have];
             for (key, (_, value)) in &self.logs {
                 syn::change(&mut more, *key, *value * power(*key, have));
             }
-            self.syndromes.extend(&more);
+            self.sums.syndromes.extend(&more);
         }
-        let sums = self.syndromes.sums()[..wanted].to_vec();
-        Syndromes::from_sums(sums).unwrap_or_default()
+        self.sums.syndromes(wanted).unwrap_or_default()
     }
 
     /// The first cells, at most [`MAX_CELLS`].
     pub fn cells(&mut self, count: usize) -> Cells {
         let wanted = count.min(MAX_CELLS);
-        if self.cells.cells().len() < wanted {
+        if self.sums.cells.cells().len() < wanted {
             // Rounded up, so that asking for a few more does not begin anew.
-            self.cells = Cells::new(wanted.next_power_of_two());
+            let mut cells = Cells::new(wanted.next_power_of_two());
             for (key, (_, value)) in &self.logs {
-                self.cells.change(*key, *value);
+                cells.change(*key, *value);
             }
+            self.sums.cells = cells;
         }
-        let cells = self.cells.cells()[..wanted].to_vec();
-        Cells::from_cells(cells).unwrap_or_default()
+        self.sums.cells(wanted).unwrap_or_default()
     }
 
     /// The counters that tell how many logs differ.
     #[must_use]
     pub const fn estimator(&self) -> &Estimator {
-        &self.estimator
+        self.sums.estimator()
     }
 
     /// What differs from a peer, by its syndromes; `None` where that is more than they tell.
@@ -230,7 +248,7 @@ impl Sketch {
         let theirs = ours.map_or(Fp::ZERO, |(_, value)| *value) - difference;
         let hint = match theirs {
             Fp::ZERO => None,
-            value => Some(self.keys.read(key, value)?),
+            value => Some(self.sums.keys.read(key, value)?),
         };
         Some(Difference { key, ours: ours.map(|(log, _)| *log), theirs: hint })
     }

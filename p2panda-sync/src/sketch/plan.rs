@@ -32,7 +32,7 @@ impl Plan {
         }
         // 1.42 cells decode one difference.
         let cells = roomy.saturating_mul(142) / 100 + 16;
-        if cells > Self::most_cells(estimate) { Self::Vector } else { Self::cells(cells) }
+        if cells > MAX_CELLS as u64 { Self::Vector } else { Self::cells(cells) }
     }
 
     /// More of the same, after it was too little.
@@ -46,6 +46,15 @@ impl Plan {
                 Self::Cells((count + count / 2).min(MAX_CELLS))
             }
             Self::Cells(_) | Self::Vector => Self::Vector,
+        }
+    }
+
+    /// The same, or the vector where a session with this estimate may not have so many cells.
+    #[must_use]
+    pub fn within(self, estimate: u64) -> Self {
+        match self {
+            Self::Cells(count) if count as u64 > Self::most_cells(estimate) => Self::Vector,
+            plan => plan,
         }
     }
 
@@ -77,6 +86,19 @@ mod tests {
         assert_eq!(Plan::new(5000, 100_000), Plan::Vector);
         assert_eq!(Plan::new(21, 100), Plan::Vector);
         assert_eq!(Plan::new(u64::MAX, u64::MAX), Plan::Vector);
+    }
+
+    #[test]
+    fn cells_are_bounded_by_what_was_estimated() {
+        assert_eq!(Plan::new(2000, 1_000_000).within(2000), Plan::Cells(3566));
+        assert_eq!(Plan::new(2400, 1_000_000), Plan::Vector, "more than 4,096 cells");
+        let mut plan = Plan::new(100, 10_000);
+        let mut counts = Vec::new();
+        while let Plan::Cells(count) = plan {
+            counts.push(count);
+            plan = plan.more().within(100);
+        }
+        assert_eq!((counts, plan), (vec![193, 289, 433], Plan::Vector), "464 cells at most");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Frames are bounded before anything is allocated for them, and unknown types are skipped, so that
 //! later versions can say more. `GREET` and `HELLO` alone have a version byte between type and body.
 
+#[cfg(feature = "blobs")]
+mod blobs;
 mod offered;
 mod packed;
 mod push;
@@ -16,9 +18,6 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 use serde_bytes::ByteBuf;
-
-#[cfg(feature = "blobs")]
-use p2panda_core::BlobId;
 
 use crate::error::PeerFault;
 
@@ -92,6 +91,8 @@ macro_rules! messages {
         }
     )*};
 }
+#[cfg(feature = "blobs")]
+pub(crate) use self::blobs::{Blob, BlobWant};
 pub(crate) use messages;
 
 messages! {
@@ -209,29 +210,6 @@ messages! {
     /// Too much was asked: come back after so many seconds.
     Busy {
         seconds: u64,
-    }
-}
-
-#[cfg(feature = "blobs")]
-messages! {
-    /// Asks for pieces of a blob that a festival refers to: so many from the first, or the last one
-    /// where it is not known how many there are, and not if the blob is larger than that. Without a
-    /// blob: nothing more is wanted.
-    BlobWant {
-        place: u64,
-        blob: Option<BlobId>,
-        limit: u64,
-        first: Option<u64>,
-        count: u64,
-    }
-
-    /// A piece of a blob with its proof. Without bytes, what there is to say of the blob: it is not
-    /// here, it is too large, or it is here now.
-    Blob {
-        blob: BlobId,
-        size: Option<u64>,
-        index: u64,
-        bytes: ByteBuf,
     }
 }
 
@@ -418,7 +396,7 @@ impl Message {
     /// Reads a frame; `None` is a type that this version does not know.
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
-        let control = (HELLO..=PRUNE).contains(&kind) && kind != PUSH || kind == PROOF;
+        let control = matches!(kind, HELLO..=PRUNE | PROOF) && kind != PUSH;
         #[cfg(feature = "blobs")]
         let control = control || kind == BLOB_WANT;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };

@@ -19,6 +19,7 @@ fn the_fullest_frame_of_each_kind_stays_under_its_limit() {
     };
     let chain = Chain::from_bytes([255; 32]);
     let wanted = Wanted { key: (1 << 40) - 1, from: u64::MAX, digest: Some([255; 4]) };
+    let head = Head { key: (1 << 40) - 1, length: u64::MAX, digest: [255; 4] };
     let hint = Hint { length: u16::MAX, digest: (1 << 21) - 1, cut: true };
     let stands = (0..Stands::MAX as u64).map(|at| Stand { key: at << 29, hint });
     let offered =
@@ -53,6 +54,15 @@ fn the_fullest_frame_of_each_kind_stays_under_its_limit() {
             last: false,
         }),
         Message::Want(Want { place: 255, logs: Wants(vec![wanted; Wants::MAX]).to_bytes().into() }),
+        Message::Graft(Want {
+            place: 255,
+            logs: Wants(vec![wanted; Wants::MAX]).to_bytes().into(),
+        }),
+        Message::Ihave(Ihave {
+            place: 255,
+            heads: Heads(vec![head; Heads::MAX]).to_bytes().into(),
+        }),
+        Message::Prune(Prune { place: u64::MAX }),
         Message::Done(Done { messages: u64::MAX, check: Some(TOKEN) }),
         Message::Done(Done { messages: 0, check: None }),
         Message::Greet(Greet { nonce: None, frame: 6 }),

@@ -17,7 +17,7 @@ use futures::{
     FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, executor::LocalPool,
     future::BoxFuture, task::LocalSpawnExt as _,
 };
-use p2panda_sync::{Clock, Node, Role, Transport, memory};
+use p2panda_sync::{Clock, MemoryTransport, Node, Role, Transport, memory};
 
 use super::PUSH;
 
@@ -141,22 +141,9 @@ impl Net {
         for (transport, role, other, own) in
             [(here, Role::Link, to, from), (there, Role::Accept, from, to)]
         {
-            let (frames, dead) = (Rc::clone(&self.frames), Rc::clone(&self.dead));
-            let losing = Rc::clone(&self.losing);
-            let transport = transport.filter(move |frame| {
-                let is_push = frame.as_ref().is_ok_and(|frame| frame[0] == PUSH);
-                let is_alive = !dead.borrow().contains(&(other, own));
-                if is_push && is_alive && losing.get() == Some(own) {
-                    losing.set(None);
-                    dead.borrow_mut().insert((other, own));
-                }
-                let arrives = !dead.borrow().contains(&(other, own));
-                if let (true, Ok(frame)) = (arrives, frame) {
-                    frames.borrow_mut().push((other, own, frame.clone()));
-                }
-                std::future::ready(arrives)
-            });
-            let running = self.nodes[own].run(Unbound(transport), role, |_| ()).map(drop);
+            let heard = (Rc::clone(&self.frames), Rc::clone(&self.dead), Rc::clone(&self.losing));
+            let transport = Overheard { transport, ends: (other, own), heard };
+            let running = self.nodes[own].run(transport, role, |_| ()).map(drop);
             self.pool.spawner().spawn_local(running).unwrap();
         }
     }
@@ -181,6 +168,61 @@ impl Net {
     }
 }
 
+type Heard =
+    (Rc<RefCell<Vec<Frame>>>, Rc<RefCell<BTreeSet<(usize, usize)>>>, Rc<Cell<Option<usize>>>);
+
+/// One end of a link, with what arrives there.
+struct Overheard {
+    transport: MemoryTransport,
+    ends: (usize, usize),
+    heard: Heard,
+}
+
+impl Transport for Overheard {}
+
+impl Stream for Overheard {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        while let Poll::Ready(frame) = self.transport.poll_next_unpin(cx) {
+            let (ends, (frames, dead, losing)) = (self.ends, &self.heard);
+            let is_push = matches!(&frame, Some(Ok(frame)) if frame[0] == PUSH);
+            if is_push && !dead.borrow().contains(&ends) && losing.get() == Some(ends.1) {
+                losing.set(None);
+                dead.borrow_mut().insert(ends);
+            }
+            if frame.is_some() && dead.borrow().contains(&ends) {
+                continue;
+            }
+            if let Some(Ok(frame)) = &frame {
+                frames.borrow_mut().push((ends.0, ends.1, frame.clone()));
+            }
+            return Poll::Ready(frame);
+        }
+        Poll::Pending
+    }
+}
+
+impl Sink<Bytes> for Overheard {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_ready_unpin(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, frame: Bytes) -> io::Result<()> {
+        self.transport.start_send_unpin(frame)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_flush_unpin(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_close_unpin(cx)
+    }
+}
+
 /// How many frames are of a type.
 pub fn count(frames: &[Frame], kind: u8) -> usize {
     frames.iter().filter(|(_, _, frame)| frame[0] == kind).count()
@@ -189,40 +231,4 @@ pub fn count(frames: &[Frame], kind: u8) -> usize {
 /// Their bytes, each with the four of its length.
 pub fn bytes(frames: &[Frame]) -> usize {
     frames.iter().map(|(_, _, frame)| frame.len() + 4).sum()
-}
-
-/// A transport of any two halves, which says nothing of its link.
-struct Unbound<T>(T);
-
-impl<T> Transport for Unbound<T> where
-    T: Stream<Item = io::Result<Bytes>> + Sink<Bytes, Error = io::Error> + Unpin
-{
-}
-
-impl<T: Stream + Unpin> Stream for Unbound<T> {
-    type Item = T::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T::Item>> {
-        self.0.poll_next_unpin(cx)
-    }
-}
-
-impl<T: Sink<Bytes> + Unpin> Sink<Bytes> for Unbound<T> {
-    type Error = T::Error;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
-        self.0.poll_ready_unpin(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, frame: Bytes) -> Result<(), T::Error> {
-        self.0.start_send_unpin(frame)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
-        self.0.poll_flush_unpin(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
-        self.0.poll_close_unpin(cx)
-    }
 }

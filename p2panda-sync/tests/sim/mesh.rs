@@ -23,7 +23,7 @@ fn run(test: &str, (count, loss): (usize, f64), floods: bool, seed: u64) -> Summ
     let summary = play(&format!("mesh::{test}"), scenario, seed, &mut app);
     let spread = summary.spread;
     println!(
-        "{count} peers, {}% lost, {}, seed {seed}: {:.2} times the ideal of {} bytes ({:.2} of it entries          with what is around them); {} of {} deliveries before the final healing; p50 {} ms, p90 {}, p99          {}, all {}; split for 30 s, {} deliveries were held up, the last came {:?} ms after; all agreed          on every event {} ms after",
+        "{count} peers, {}% lost, {}, seed {seed}: {:.2} times the ideal of {} bytes ({:.2} of it entries with what is around them); {} of {} deliveries before the final healing; p50 {} ms, p90 {}, p99 {}, all {}; split for 30 s, {} deliveries were held up, the last came {:?} ms after; all agreed on every event {} ms after",
         loss * 100.0,
         if floods { "flooding" } else { "trees" },
         times_ideal(&summary, summary.traffic.bytes - summary.healing.bytes),

@@ -1,7 +1,7 @@
 //! What people do in the scenarios: they plan events, ask for resources, change their minds, and
 //! let stewards sign. Capacity has to hold in every view of every peer at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use p2panda_core::{
     EditError, EntityId, FestivalId, LocalId, Replica, UserId,
@@ -23,6 +23,8 @@ pub(crate) const SLOTS: u64 = 24;
 pub(crate) struct Organisers {
     policies: Policies,
     festivals: Vec<FestivalId>,
+    /// What a peer exchanges with others.
+    met: BTreeMap<PeerId, BTreeSet<FestivalId>>,
     /// Who offers how many resources, and of which capacity.
     pub(crate) owners: BTreeMap<PeerId, (usize, i64)>,
     /// Other devices of an owner, which run stewards for the same resources.
@@ -40,6 +42,7 @@ impl Organisers {
         Self {
             policies: Policies::default(),
             festivals: Vec::new(),
+            met: BTreeMap::new(),
             owners: owners.into_iter().map(|peer| (peer, (2, 1))).collect(),
             stewards: BTreeSet::new(),
             slots: SLOTS,
@@ -107,7 +110,7 @@ impl Organisers {
 
     /// Signs what the owner's steward says, where this device may.
     fn decide(&self, turn: &mut Turn<'_>, festival: FestivalId) -> Result<(), EditError> {
-        if !turn.replica.may_decide() {
+        if !turn.replica.may_decide(festival) {
             return Ok(());
         }
         let me = turn.replica.user();
@@ -180,9 +183,17 @@ impl App for Organisers {
     }
 
     fn heard(&mut self, turn: Turn<'_>, event: &SyncEvent) -> Result<(), EditError> {
-        // It has synced once since it was switched on.
-        if matches!(event, SyncEvent::CaughtUp { .. }) {
-            turn.replica.allow_decisions()?;
+        match event {
+            SyncEvent::Met { festivals } => {
+                self.met.entry(turn.peer).or_default().extend(festivals);
+            }
+            // It has synced once since it was switched on.
+            SyncEvent::CaughtUp { .. } => {
+                for festival in self.met.get(&turn.peer).into_iter().flatten() {
+                    turn.replica.allow_decisions_in(*festival)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -205,8 +216,8 @@ impl App for Organisers {
         let mut held = Vec::new();
         for (_, replica) in peers {
             let logs = replica.fingerprint_logs().map_err(text)?;
-            if !seen.contains_key(&logs) {
-                seen.insert(logs, self.look(replica)?);
+            if let Entry::Vacant(free) = seen.entry(logs) {
+                free.insert(self.look(replica)?);
             }
             held.push(logs);
         }

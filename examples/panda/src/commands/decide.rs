@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     app::App,
     cli::{DecideArgs, DecideCommand},
+    home::check_may_decide,
     ids,
     judge::{Asked, Judgement},
 };
@@ -27,8 +28,8 @@ pub(crate) enum As {
 pub(super) fn run(app: &mut App, command: &DecideCommand, role: As) -> Result<()> {
     let (DecideCommand::Confirm(args) | DecideCommand::Deny(args) | DecideCommand::Release(args)) =
         command;
-    app.device.check_may_decide()?;
     let festival = app.festival()?;
+    check_may_decide(&app.device.replica, Some(festival))?;
     let judgement = Judgement::of(app.view(festival))?;
     let asked = ids::request(&judgement, &args.request)?;
     let facts = &asked.resource.facts;

@@ -13,16 +13,18 @@ pub(super) fn run(app: &App) -> Result<()> {
     let replica = &app.device.replica;
     let (mut stopped, mut forks, mut malformed) = (Vec::new(), Vec::new(), Vec::new());
     let mut lines = Vec::new();
-    if !replica.may_decide() {
-        lines.push(
-            "This home may not decide yet: it may not know all that its key promised. Sync once; \
-             or, if there is no other copy of it, `panda init --only-copy`."
-                .to_owned(),
-        );
-    }
+    let mut may_decide = true;
     for festival in replica.festivals()? {
         let id = festival.id();
         let names = Names::of(app.view(id))?;
+        if !replica.may_decide(id) {
+            may_decide = false;
+            lines.push(format!(
+                "This home may not decide yet in \"{}\": it may not know all that its key promised \
+                 there. Sync once; or, if there is no other copy of it, `panda init --only-copy`.",
+                plain(&app.info(id)?.title),
+            ));
+        }
         for (log, why) in replica.stopped_logs(id)? {
             let author = app.view(id).author(&log.document)?;
             let by = author.map_or_else(|| "somebody".to_owned(), |user| names.of_user(&user));
@@ -44,7 +46,7 @@ pub(super) fn run(app: &App) -> Result<()> {
     let blocked = replica.blocked()?;
     lines.extend(blocked.iter().map(|user| format!("{user} is blocked here.")));
     let answer = json!({
-        "may_decide": replica.may_decide(),
+        "may_decide": may_decide,
         "stopped": stopped,
         "forks": forks,
         "malformed": malformed,

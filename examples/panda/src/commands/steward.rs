@@ -11,10 +11,10 @@ use crate::{
 };
 
 pub(super) fn once(app: &mut App) -> Result<()> {
-    app.device.check_may_decide()?;
+    let only = app.chosen.as_ref().map(|_| app.festival()).transpose()?;
+    home::check_may_decide(&app.device.replica, only)?;
     let bar = app.out.progress("deciding");
     let mut steward = Steward::new(app.device.home.clone(), home::rng()?);
-    let only = app.chosen.as_ref().map(|_| app.festival()).transpose()?;
     let signed = steward.run(&mut app.device.replica, only, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::StreamExt as _;
 use indicatif::ProgressBar;
-use p2panda_core::Replica;
 use p2panda_sync::{
     Fault, LanPeer, LanSearch, LinkKey, Node, PeerFault, Role, Stats, SyncError, SyncEvent,
 };
@@ -15,6 +14,7 @@ use super::transfer::{moved, stats_json, with_node};
 use crate::{
     app::App,
     cli::SyncArgs,
+    home::allow_decisions,
     links::{self, Link},
     output::{Output, count},
 };
@@ -41,7 +41,6 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
         };
         bar.finish_and_clear();
         let answer = done?;
-        node.with(Replica::allow_decisions)?;
         let forked = |stats: &Stats| stats.logs_cut + stats.logs_parted;
         let parted = answer.all().map(|(_, stats)| forked(stats)).sum::<u64>();
         if parted > 0 {
@@ -142,13 +141,18 @@ async fn sync_all(node: &Node, key: &LinkKey, bar: &ProgressBar, out: Output) ->
 }
 
 async fn exchange(node: &Node, link: Link, bar: &ProgressBar) -> Result<Stats, SyncError> {
-    let observe = |event| {
-        if let SyncEvent::Received { entries, .. } = event {
+    let mut met = Vec::new();
+    let observe = |event| match event {
+        SyncEvent::Met { festivals } => met = festivals,
+        SyncEvent::Received { entries, .. } => {
             bar.inc_length(entries);
             bar.inc(entries);
         }
+        _ => {}
     };
-    node.run(link, Role::Sync, observe).await
+    let stats = node.run(link, Role::Sync, observe).await?;
+    node.with(|replica| allow_decisions(replica, &met))?;
+    Ok(stats)
 }
 
 fn explain(error: SyncError, address: &str) -> anyhow::Error {

@@ -13,7 +13,7 @@ use super::steward::describe;
 use crate::{
     app::App,
     cli::ServeArgs,
-    home::{self, Device, check_may_decide},
+    home::{self, Device, allow_decisions, check_may_decide},
     links::{Caller, Listeners},
     output::{Output, grouped},
     stewarding::{Signed, Steward},
@@ -45,13 +45,14 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
             format!("Listening on {address}; others meet you with `panda sync {address}`{others}.")
         })?;
         let mut changes = node.changes();
-        if args.steward && node.with(|replica| replica.may_decide()) {
+        if args.steward {
             decide(&node, steward, out);
-        } else if args.steward {
-            out.note(
-                "The steward waits until this home has synced once: it may not know all that its \
-                 key promised.",
-            );
+            if node.with(|replica| waits_in_some(replica))? {
+                out.note(
+                    "The steward waits in some festivals until this home has synced them once: it \
+                     may not know all that its key promised there.",
+                );
+            }
         }
         let mut links = JoinSet::new();
         let mut look = tokio::time::interval(LOOK);
@@ -66,16 +67,8 @@ pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
                     }
                 },
                 Some(_) = links.join_next(), if !links.is_empty() => {}
-                Some(()) = changes.next(), if args.steward => {
-                    if node.with(|replica| replica.may_decide()) {
-                        decide(&node, steward, out);
-                    }
-                }
-                _ = look.tick(), if args.steward => {
-                    if node.with(|replica| replica.may_decide()) {
-                        decide(&node, steward, out);
-                    }
-                }
+                Some(()) = changes.next(), if args.steward => decide(&node, steward, out),
+                _ = look.tick(), if args.steward => decide(&node, steward, out),
             }
         }
     })
@@ -99,10 +92,12 @@ async fn link(node: Node, caller: Caller, key: LinkKey, out: Output) {
         Err(error) => return out.note(format_args!("{peer}: {error}")),
     };
     let here = node.clone();
+    let mut met = Vec::new();
     let report = |event| match event {
+        SyncEvent::Met { festivals } => met = festivals,
         SyncEvent::CaughtUp { stats } => {
             out.note(format_args!("{peer}: {}", moved(&stats)));
-            if let Err(error) = here.with(Replica::allow_decisions) {
+            if let Err(error) = here.with(|replica| allow_decisions(replica, &met)) {
                 out.note(format_args!("{error}"));
             }
         }
@@ -122,7 +117,7 @@ async fn link(node: Node, caller: Caller, key: LinkKey, out: Output) {
 /// Decides until it is told to stop. The home is its own meanwhile.
 pub(crate) fn steward(app: App) -> Result<()> {
     with_node(app, async |node, steward, out| {
-        node.with(|replica| check_may_decide(replica))?;
+        node.with(|replica| check_may_decide(replica, None))?;
         let stop = stopped()?;
         let mut changes = node.changes();
         decide(&node, steward, out);
@@ -140,6 +135,11 @@ pub(crate) fn steward(app: App) -> Result<()> {
         tokio::select! { () = stop => {}, () = watch => {} }
         Ok(())
     })
+}
+
+/// Whether there are festivals in which the steward may not decide yet.
+fn waits_in_some(replica: &Replica) -> Result<bool> {
+    Ok(replica.festivals()?.iter().any(|festival| !replica.may_decide(festival.id())))
 }
 
 /// A run of the steward; its failure ends nothing else.

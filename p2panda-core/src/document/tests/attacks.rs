@@ -64,6 +64,7 @@ fn run_length_bombs() {
     };
     refused_at(1, &dense(4096), Refusal::Inflated);
     refused_at(1, &dense(4097), Refusal::Operations);
+    refused_at(1, &dense(4_000_000), Refusal::Operations);
     refused_at(1, &dense(i64::MAX), Refusal::Operations);
 }
 
@@ -80,7 +81,10 @@ fn gaps_repetitions_and_missing_predecessors_in_a_log() {
     let other = actor(&UserId::from_bytes([8; 32]), &A);
     refused(ExpandedChange { actor_id: other, ..good.clone() }, Refusal::Actor);
     let sibling = actor(&USER, &B);
-    refused(ExpandedChange { actor_id: sibling, ..good }, Refusal::Actor);
+    refused(ExpandedChange { actor_id: sibling.clone(), ..good.clone() }, Refusal::Actor);
+    // Nor does it wait in that name for what is missing.
+    let deps = vec![good.deps[0], ChangeHash([9; 32])];
+    refused(ExpandedChange { actor_id: sibling, deps, ..good }, Refusal::Actor);
 }
 
 #[test]
@@ -96,6 +100,11 @@ fn operations_on_what_is_not_there() {
     refused(after(ElementId::Id(op_id(9)), false), Refusal::Columns);
     refused(after(ElementId::Head, true), Refusal::Columns);
     refused(with(Op { action: OpType::Make(ObjType::Text), ..retitle() }), Refusal::Action);
+    // A field of a text: the text is refused before anything can be done to it.
+    let mut into_text = with(Op { action: OpType::Make(ObjType::Text), ..retitle() });
+    let text = ObjectId::Id(op_id(into_text.start_op.get()));
+    into_text.operations.push(Op { obj: text, pred: vec![].into(), ..retitle() });
+    refused(into_text, Refusal::Action);
 }
 
 #[test]
@@ -227,6 +236,10 @@ fn orphans() {
 #[test]
 fn a_good_change_with_more_behind_it() {
     let (_, good) = good();
+    let (_, first) = document();
+    let mut empty = Document::new(USER);
+    let with_more = [&first[..], b"garbage"].concat();
+    assert_eq!(empty.offer(A, 0, &with_more), Outcome::Refused(Refusal::Truncated));
     refused_at(1, &[&good[..], b"garbage"].concat(), Refusal::Truncated);
     refused_at(1, &[&good[..], &good[..]].concat(), Refusal::Truncated);
     refused_at(1, &broken(|chunk| chunk.rest = vec![1]), Refusal::ExtraBytes);

@@ -4,7 +4,9 @@
 //! Longer runs: `P2PANDA_MUTATIONS=200000 cargo test --release -p p2panda-core --test mutations`
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -215,53 +217,4 @@ fn rightly_signed_segments_of_mutated_payloads_are_taken_in_alike_in_every_order
         replica.flush().unwrap();
         check(&store, &key, replica, &scene, &format!("seed {seed}"));
     }
-}
-
-/// Store files with any byte changed: opening refuses them, or all is as it was.
-#[cfg(feature = "redb")]
-#[test]
-fn a_damaged_store_file_is_refused_or_holds_what_it_held() {
-    use p2panda_core::{
-        OpenError,
-        store::{RedbStore, StoreError},
-    };
-
-    let scene = scene();
-    let key = Identity::from_secret(&[8; 32]);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.redb");
-    let open = || {
-        let store = RedbStore::open(&path)?;
-        Replica::open(Box::new(store), key.clone(), Box::new(NoResume))
-    };
-    let mut replica = open().unwrap();
-    replica.import(&mut &scene.file[..]).unwrap();
-    let expected = (replica.fingerprint_logs().unwrap(), replica.fingerprint_view().unwrap());
-    drop(replica);
-    let whole = std::fs::read(&path).unwrap();
-    let (mut refused, mut whole_again) = (0, 0);
-    for seed in 0..runs(300) / 10 {
-        let mut rng = rng(seed);
-        let mut bytes = whole.clone();
-        for _ in 0..1 + pick(&mut rng, 3) {
-            let at = if pick(&mut rng, 3) == 0 {
-                pick(&mut rng, 512)
-            } else {
-                pick(&mut rng, bytes.len())
-            };
-            bytes[at] ^= 1 << pick(&mut rng, 8);
-        }
-        std::fs::write(&path, &bytes).unwrap();
-        match open() {
-            Ok(replica) => {
-                whole_again += 1;
-                let found =
-                    (replica.fingerprint_logs().unwrap(), replica.fingerprint_view().unwrap());
-                assert_eq!(found, expected, "seed {seed}");
-            }
-            Err(OpenError::Store(StoreError::Damaged(_))) => refused += 1,
-            Err(error) => panic!("seed {seed}: {error}"),
-        }
-    }
-    assert!(refused > 0 && whole_again > 0, "{refused} refused, {whole_again} held");
 }
