@@ -143,10 +143,10 @@ impl Files {
     }
 
     /// The names of all files.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         match self {
             Self::Memory(files) => Ok(files.keys().cloned().collect()),
-            #[cfg(not(target_arch = "wasm32"))]
             Self::Folder(folder) => {
                 let mut names = Vec::new();
                 for entry in fs::read_dir(folder)? {

@@ -1,6 +1,9 @@
 //! `panda blob`: images and files.
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -81,7 +84,7 @@ fn kept(app: &mut App) -> Result<&mut BlobStore> {
     app.device.replica.blobs().context("this home keeps no images and files")
 }
 
-fn attach(app: &mut App, of: &str, file: &PathBuf, field: Field) -> Result<()> {
+fn attach(app: &mut App, of: &str, file: &Path, field: Field) -> Result<()> {
     let festival = app.festival()?;
     let view = app.view(festival);
     // It is told as an event where it is neither.
@@ -142,7 +145,7 @@ fn list(app: &mut App) -> Result<()> {
     })
 }
 
-fn save(app: &mut App, text: &str, file: &PathBuf) -> Result<()> {
+fn save(app: &mut App, text: &str, file: &Path) -> Result<()> {
     let text = text.to_ascii_lowercase();
     let blobs = kept(app)?;
     let named: Vec<BlobId> =
