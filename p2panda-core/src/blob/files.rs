@@ -92,7 +92,8 @@ impl Files {
     /// Makes what was written to a file durable.
     pub(super) fn sync(&self, name: &str) -> io::Result<()> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(files) if files.contains_key(name) => Ok(()),
+            Self::Memory(_) => Err(io::ErrorKind::NotFound.into()),
             #[cfg(not(target_arch = "wasm32"))]
             Self::Folder(folder) => {
                 OpenOptions::new().write(true).open(folder.join(name))?.sync_all()
