@@ -3,7 +3,12 @@
 
 use std::{fs, path::Path};
 
-use p2panda_core::{BlobError, BlobId, BlobPiece, BlobProgress, BlobStore, MAX_BLOB, PIECE};
+use p2panda_core::{
+    BlobError, BlobId, BlobPiece, BlobProgress, BlobStore, EditError, Identity, MAX_BLOB, PIECE,
+    Replica,
+    schema::{Event, FestivalInfo, Instant, Value},
+    store::{MemoryStore, NoResume},
+};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -200,4 +205,47 @@ fn sessions_ask_for_different_pieces_as_long_as_there_are_any() {
     assert_eq!(bob.missing(&id, 9).unwrap(), [3, 0, 1, 2]);
     bob.remove(&id).unwrap();
     assert_eq!(bob.progress(&id).unwrap(), BlobProgress::Absent);
+}
+
+#[test]
+fn a_festival_says_which_blobs_it_refers_to_and_from_where() {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let identity = Identity::generate(&mut rng);
+    let store = Box::new(MemoryStore::new());
+    let mut ada = Replica::open(store, identity, Box::new(NoResume)).unwrap();
+    let now = Instant::from_millis(0);
+    let festival = ada.create_festival(&FestivalInfo::default(), now, &mut rng).unwrap().id();
+    let [one, two, three] = [1, 2, 3].map(|byte| BlobId::of(&[byte]));
+    let show = Event { images: [one, two].into(), files: [two].into(), ..Event::default() };
+    let show_id = ada.edit(festival, now, &mut rng, |edit| edit.create(&show)).unwrap();
+    // A kind of an application's own, one name that is no blob, and one that was taken out.
+    let menu: Vec<(String, bool)> =
+        vec![(two.to_string(), true), ("soup".into(), true), (three.to_string(), false)];
+    let menu_id = ada
+        .edit(festival, now, &mut rng, |edit| {
+            let id = edit.create(&Event::default())?;
+            edit.set(&id, &["kind"], "org.example/menu".into())?;
+            let files = menu.into_iter().map(|(name, is)| (name, is.into())).collect();
+            edit.set(&id, &["files"], Value::Map(files))?;
+            Ok::<_, EditError>(id)
+        })
+        .unwrap();
+    let sorted = |mut blobs: Vec<BlobId>| {
+        blobs.sort();
+        blobs
+    };
+    let view = ada.view(festival);
+    assert_eq!(view.blobs().unwrap(), sorted(vec![one, two]));
+    let mut both = vec![show_id.clone(), menu_id.clone()];
+    both.sort();
+    assert_eq!(view.entities_with(&two).unwrap(), both);
+    assert_eq!(view.entities_with(&one).unwrap(), [show_id.clone()]);
+    assert_eq!(view.entities_with(&three).unwrap(), []);
+    let less = Event { images: [one].into(), ..Event::default() };
+    ada.edit(festival, now, &mut rng, |edit| edit.update(&show_id, &less)).unwrap();
+    assert_eq!(ada.view(festival).entities_with(&two).unwrap(), [menu_id.clone()]);
+    ada.edit(festival, now, &mut rng, |edit| edit.delete(&menu_id, &[])).unwrap();
+    assert_eq!(ada.view(festival).blobs().unwrap(), [one]);
+    ada.leave_festival(festival).unwrap();
+    assert_eq!(ada.view(festival).blobs().unwrap(), []);
 }
