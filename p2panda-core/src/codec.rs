@@ -38,6 +38,13 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     cbor2::to_canonical_vec(value).expect("the types of this format are encodable")
 }
 
+/// The same for what has no map with several keys in it, which alone would have to be put in order.
+pub(crate) fn encode_flat<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let bytes = cbor2::to_vec(value).expect("the types of this format are encodable");
+    debug_assert_eq!(bytes, encode(value));
+    bytes
+}
+
 /// Decodes a closed structure: every byte must be accounted for by the type.
 ///
 /// # Errors

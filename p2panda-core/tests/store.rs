@@ -242,13 +242,17 @@ fn a_folder_or_a_missing_folder_is_an_error() {
 }
 
 #[test]
-fn a_store_of_a_newer_format_is_refused() {
+fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
     let (_folder, path) = folder();
     let mut store = RedbStore::open(&path).unwrap();
     store.commit(put(Table::Meta, FORMAT_KEY, &7_u32.to_be_bytes())).unwrap();
     drop(store);
-    let error = RedbStore::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 1 }), "{error}");
+    let before = std::fs::read(&path).unwrap();
+    for _ in 0..2 {
+        let error = RedbStore::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 1 }), "{error}");
+        assert!(std::fs::read(&path).unwrap() == before, "not a byte of it is changed");
+    }
 }
 
 #[test]

@@ -5,11 +5,13 @@ mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use common::{
-    Author, DONE, GRAFT, IHAVE, PRUNE, PUSH, RESALT, WANT, festival, frame, logs, replica, rng,
+    Author, DONE, GRAFT, IHAVE, PROBE, PRUNE, PUSH, RESALT, WANT, festival, frame, logs, replica,
+    rng,
     time::{Net, bytes, count},
 };
-use p2panda_core::codec;
+use p2panda_core::{Replica, codec};
 use p2panda_sync::{Fault, Input, Node, Output, Role, Session, Sketches, SyncError};
 use serde_bytes::ByteBuf;
 
@@ -162,53 +164,31 @@ fn an_idle_node_wakes_once_for_each_comparison_and_these_become_rare() {
     assert!(net.time.wake_ups(0, since) <= 6, "{}", net.time.wake_ups(0, since));
 }
 
-/// A live session that has caught up with one of ours, whose frames a test makes itself.
-struct Pair {
-    replica: p2panda_core::Replica,
+/// One side of a live link.
+struct Side {
+    replica: Replica,
     sketches: Sketches,
     session: Session,
 }
 
-impl Pair {
-    fn new() -> Self {
-        let mut other = replica(2, &[&festival(1)]);
-        let mut opener = Session::new(Role::Link, Duration::ZERO, &mut rng(2));
-        let mut theirs = Sketches::new(&mut rng(2));
-        let mut this = Self {
-            replica: replica(1, &[&festival(1)]),
-            sketches: Sketches::new(&mut rng(1)),
-            session: Session::new(Role::Accept, Duration::ZERO, &mut rng(1)),
-        };
-        Author::new(11, festival(1).id()).fill(&mut this.replica, 1, 100);
-        loop {
-            let mut moved = false;
-            while let Some(output) = opener.poll(Duration::ZERO, &mut other, &mut theirs).unwrap() {
-                if let Output::Send(frame) = output {
-                    this.handle(secs(0), frame).unwrap();
-                }
-                moved = true;
-            }
-            for frame in this.frames(secs(0)) {
-                opener
-                    .handle(Duration::ZERO, Input::Frame(frame), &mut other, &mut theirs)
-                    .unwrap();
-                moved = true;
-            }
-            if !moved {
-                return this;
-            }
+impl Side {
+    fn new(seed: u64, role: Role) -> Self {
+        Self {
+            replica: replica(seed, &[&festival(1)]),
+            sketches: Sketches::new(&mut rng(seed)),
+            session: Session::new(role, Duration::ZERO, &mut rng(seed)),
         }
     }
 
-    fn handle(&mut self, now: Duration, frame: bytes::Bytes) -> Result<(), SyncError> {
+    fn handle(&mut self, now: Duration, frame: Bytes) -> Result<(), SyncError> {
         self.session.handle(now, Input::Frame(frame), &mut self.replica, &mut self.sketches)
     }
 
-    fn frames(&mut self, now: Duration) -> Vec<bytes::Bytes> {
+    fn frames(&mut self, now: Duration) -> Vec<Bytes> {
         self.poll(now).unwrap()
     }
 
-    fn poll(&mut self, now: Duration) -> Result<Vec<bytes::Bytes>, SyncError> {
+    fn poll(&mut self, now: Duration) -> Result<Vec<Bytes>, SyncError> {
         let mut frames = Vec::new();
         while let Some(output) = self.session.poll(now, &mut self.replica, &mut self.sketches)? {
             frames.extend(match output {
@@ -220,8 +200,61 @@ impl Pair {
     }
 }
 
+/// Carries frames until neither side has any.
+fn talk(now: Duration, one: &mut Side, other: &mut Side) {
+    loop {
+        let (there, back) = (one.frames(now), other.frames(now));
+        if there.is_empty() && back.is_empty() {
+            return;
+        }
+        there.into_iter().for_each(|frame| other.handle(now, frame).unwrap());
+        back.into_iter().for_each(|frame| one.handle(now, frame).unwrap());
+    }
+}
+
+/// Two sides that have caught up: who opened the link, and who accepted it. Both hold an entry.
+fn pair() -> (Side, Side, Author) {
+    let (mut opener, mut acceptor) = (Side::new(2, Role::Link), Side::new(1, Role::Accept));
+    let mut ada = Author::new(11, festival(1).id());
+    ada.fill(&mut acceptor.replica, 1, 100);
+    talk(secs(0), &mut opener, &mut acceptor);
+    (opener, acceptor, ada)
+}
+
+#[test]
+fn a_head_that_differs_from_ours_leads_to_the_question_where_the_log_parts() {
+    let (mut opener, mut acceptor, mut ada) = pair();
+    let mut twin = ada.clone();
+    opener.handle(secs(0), frame(PRUNE, &codec::encode(&(0_u64,)))).unwrap();
+    ada.fill(&mut opener.replica, 1, 100);
+    twin.fill(&mut acceptor.replica, 1, 101);
+    assert!(opener.frames(secs(0)).is_empty(), "it collects");
+    let told = opener.frames(secs(1));
+    assert_eq!(told.iter().map(|frame| frame[0]).collect::<Vec<_>>(), [IHAVE]);
+    told.into_iter().for_each(|frame| acceptor.handle(secs(1), frame).unwrap());
+    let asked = acceptor.frames(secs(1));
+    assert!(asked.iter().any(|frame| frame[0] == PROBE));
+}
+
+#[test]
+fn what_is_known_already_is_neither_told_nor_asked_for() {
+    let (mut opener, mut acceptor, mut ada) = pair();
+    opener.handle(secs(0), frame(PRUNE, &codec::encode(&(0_u64,)))).unwrap();
+    acceptor.handle(secs(0), frame(PRUNE, &codec::encode(&(0_u64,)))).unwrap();
+    // Both get the same from elsewhere. Who opened the link tells first.
+    let mut same = ada.clone();
+    ada.fill(&mut opener.replica, 1, 100);
+    same.fill(&mut acceptor.replica, 1, 100);
+    assert!(opener.frames(secs(0)).is_empty() && acceptor.frames(secs(0)).is_empty());
+    let told = opener.frames(Duration::from_millis(300));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].len() < 32, "{} bytes", told[0].len());
+    acceptor.handle(Duration::from_millis(320), told[0].clone()).unwrap();
+    assert!(acceptor.frames(secs(4)).is_empty());
+}
+
 /// An `IHAVE` of so many heads that nobody has, from a key on.
-fn phantoms(from: u32, count: u32) -> bytes::Bytes {
+fn phantoms(from: u32, count: u32) -> Bytes {
     let heads = (from..from + count).flat_map(|n| {
         let [a, b, c, d] = n.to_be_bytes();
         [a, b, c, d, 0, 1, 9, 9, 9, 9]
@@ -231,7 +264,7 @@ fn phantoms(from: u32, count: u32) -> bytes::Bytes {
 
 #[test]
 fn heads_that_nobody_has_are_asked_for_once_and_no_more_than_fit() {
-    let mut pair = Pair::new();
+    let (_, mut pair, _) = pair();
     (0..4).for_each(|n| pair.handle(secs(0), phantoms(n * 512, 512)).unwrap());
     assert!(pair.frames(Duration::from_millis(700)).is_empty(), "it waits for them");
     let frames = pair.frames(secs(2));
@@ -246,7 +279,7 @@ fn heads_that_nobody_has_are_asked_for_once_and_no_more_than_fit() {
 
 #[test]
 fn telling_of_more_than_anybody_writes_is_too_much() {
-    let mut pair = Pair::new();
+    let (_, mut pair, _) = pair();
     let mut told = 0;
     let error = loop {
         told += 512;
@@ -267,8 +300,29 @@ fn what_belongs_to_live_links_does_not_belong_elsewhere() {
         (PRUNE, codec::encode(&(7_u64,))),
         (IHAVE, codec::encode(&(0_u64, ByteBuf::from(vec![1, 2, 3])))),
     ] {
-        let mut pair = Pair::new();
+        let (_, mut pair, _) = pair();
         let error = pair.handle(secs(0), frame(kind, &body)).unwrap_err();
         assert_eq!(error.fault(), Fault::Peer, "type {kind}");
     }
+}
+
+#[test]
+fn an_author_who_signs_two_chains_is_cut_at_every_node_of_a_mesh() {
+    let mut net = full_net(6);
+    let mut ada = Author::new(11, festival(1).id());
+    let mut others: Vec<_> = (20..26).map(|seed| Author::new(seed, festival(1).id())).collect();
+    for (node, author) in others.iter_mut().enumerate() {
+        write(&mut net, node, author);
+        write(&mut net, 0, &mut ada);
+        net.pass(secs(5));
+    }
+    let mut twin = ada.clone();
+    net.nodes[0].with(|replica| ada.fill(replica, 3, 100));
+    net.nodes[5].with(|replica| twin.fill(replica, 2, 101));
+    net.pass(secs(10));
+    for node in &net.nodes {
+        let cut = node.with(|replica| replica.fork_proof(&ada.log).unwrap());
+        assert_eq!(cut.map(|proof| proof.at().length), Some(6));
+    }
+    assert_equal(&net);
 }

@@ -210,5 +210,5 @@ fn a_store_of_a_newer_format_is_told_and_left_as_it_is() {
         let found = format!("the store has format {}", FORMAT + 1);
         assert!(refusal.contains(&found), "{refusal}");
     }
-    assert_eq!(std::fs::read(&path).unwrap(), before, "not a byte of it was changed");
+    assert!(std::fs::read(&path).unwrap() == before, "not a byte of it was changed");
 }

@@ -1,6 +1,7 @@
 //! The embedded default: a store in one redb file.
 
 mod file;
+mod held;
 mod mark;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ use ::redb::{
     StorageBackend, TableDefinition, TableError,
 };
 
+use held::Held;
 use mark::MarkFile;
 
 use super::{Batch, CommitId, Entry, FORMAT, FORMAT_KEY, Store, StoreError, Table};
@@ -66,7 +68,7 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the store at `path`, or creates one if there is nothing.
     ///
-    /// A file that is empty or is no store is refused and left as it is. A crash while a store is
+    /// A file that is empty, damaged, no store or one of a newer version is refused and left as it is. A crash while a store is
     /// created leaves nothing at `path`; beside it, files with `.new` and `.lock` appended to its
     /// name may stay behind, which the next creation clears away. `.trying` holds the
     /// [mark](Store::mark).
@@ -92,6 +94,8 @@ impl RedbStore {
         name: String,
     ) -> Result<Self, StoreError> {
         let empty = backend.len().map_err(|error| refuse(&name, error))? == 0;
+        let backend = Held::new(backend);
+        let file = backend.clone();
         let database = Builder::new()
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)
@@ -109,6 +113,7 @@ impl RedbStore {
             set_up(&store.database).map_err(|error| refuse(&store.name, error))?;
         }
         store.check_format()?;
+        file.release().map_err(|error| refuse(&store.name, error))?;
         Ok(store)
     }
 

@@ -59,7 +59,6 @@ struct State {
 impl State {
     fn of(kind: &str, fields: &Fields) -> Self {
         let mut state = Self { kind: kind.to_owned(), ..Self::default() };
-        state.malformed = known(kind).is_some_and(|known| (known.check)(fields).is_err());
         for field in BLOB_FIELDS {
             if let Some(Value::Map(set)) = fields.get(field) {
                 let named = set.iter().filter(|(_, is)| **is == Value::Bool(true));
@@ -69,11 +68,16 @@ impl State {
         while state.blobs.len() > MAX_BLOBS {
             state.blobs.pop_last();
         }
-        if kind == Event::KIND
-            && let Ok(Event { starts: Some(starts), ends: Some(ends), .. }) = read_fields(fields)
-            && starts < ends
-        {
-            state.span = Some((starts.millis(), ends.millis()));
+        if kind != Event::KIND {
+            state.malformed = known(kind).is_some_and(|known| (known.check)(fields).is_err());
+            return state;
+        }
+        match read_fields(fields) {
+            Ok(Event { starts: Some(starts), ends: Some(ends), .. }) if starts < ends => {
+                state.span = Some((starts.millis(), ends.millis()));
+            }
+            Ok(_) => {}
+            Err(_) => state.malformed = true,
         }
         state
     }

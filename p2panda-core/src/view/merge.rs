@@ -78,6 +78,18 @@ impl Reader<'_> {
 
     /// Some of an entity's own fields, and what decides who else may write them.
     fn some_fields(&self, id: &EntityId, names: &[&str]) -> Result<Option<Fields>, StoreError> {
+        if let Ok(entity) = self.small_entity(id)? {
+            return Ok(entity.map(|mut fields| {
+                fields.retain(|name, value| {
+                    if let (AMENDED, Value::Map(amended)) = (name.as_str(), value) {
+                        amended.retain(|name, _| names.contains(&name.as_str()));
+                        return true;
+                    }
+                    name == EDITORS || names.contains(&name.as_str())
+                });
+                fields
+            }));
+        }
         if !self.exists(id)? {
             return Ok(None);
         }

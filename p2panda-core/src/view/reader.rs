@@ -122,19 +122,52 @@ impl<'a> Reader<'a> {
         path: &[&str],
     ) -> Result<Option<Value>, StoreError> {
         let prefix = path_key(self.festival, id, path);
-        let mut entries = self.scan(Table::Rows, &prefix)?.into_iter();
-        let Some((key, cell)) = entries.next() else { return Ok(None) };
-        if key != prefix {
-            return Err(damaged("a field has no map above it"));
-        }
-        let mut value = read_cell(&cell)?;
-        for (key, cell) in entries {
-            let names = read_names(&key[prefix.len()..])?;
-            insert(&mut value, &names, read_cell(&cell)?)
-                .ok_or_else(|| damaged("a field has no map above it"))?;
-        }
-        Ok(Some(value))
+        value_of(&prefix, self.scan(Table::Rows, &prefix)?)
     }
+
+    /// An entity as its own document says it is, all read at once; an error within for one that has
+    /// many rows.
+    pub(super) fn small_entity(
+        &self,
+        id: &EntityId,
+    ) -> Result<Result<Option<Fields>, TooLarge>, StoreError> {
+        let prefix = row_key(self.festival, id);
+        let end = prefix_end(&prefix);
+        let written = self.written(Table::Rows, &prefix, end.as_deref()).take(SMALL).count();
+        if written == SMALL {
+            return Ok(Err(TooLarge));
+        }
+        let mut entries = self.store.range(Table::Rows, &prefix, end.as_deref(), SMALL)?;
+        if entries.len() == SMALL {
+            return Ok(Err(TooLarge));
+        }
+        if written > 0 {
+            entries = self.scan(Table::Rows, &prefix)?;
+        }
+        Ok(Ok(value_of(&prefix, entries)?.and_then(Value::into_map)))
+    }
+}
+
+/// An entity of this many rows is not read whole where a few of its fields will do.
+const SMALL: usize = 128;
+
+/// What has too many rows to be read at once.
+pub(super) struct TooLarge;
+
+/// A value from its rows: all whose keys begin with its own.
+fn value_of(prefix: &[u8], entries: Vec<Entry>) -> Result<Option<Value>, StoreError> {
+    let mut entries = entries.into_iter();
+    let Some((key, cell)) = entries.next() else { return Ok(None) };
+    if key != prefix {
+        return Err(damaged("a field has no map above it"));
+    }
+    let mut value = read_cell(&cell)?;
+    for (key, cell) in entries {
+        let names = read_names(&key[prefix.len()..])?;
+        insert(&mut value, &names, read_cell(&cell)?)
+            .ok_or_else(|| damaged("a field has no map above it"))?;
+    }
+    Ok(Some(value))
 }
 
 /// What one row holds: a scalar, or a map without its fields, which are rows of their own.
@@ -162,8 +195,8 @@ pub(super) fn cells(key: Vec<u8>, value: &Value, into: &mut BTreeMap<Vec<u8>, Ve
             push_name(&mut below, name);
             cells(below, value, into);
         }
-        into.insert(key, codec::encode(&Value::Map(Fields::new())));
+        into.insert(key, codec::encode_flat(&Value::Map(Fields::new())));
     } else {
-        into.insert(key, codec::encode(value));
+        into.insert(key, codec::encode_flat(value));
     }
 }

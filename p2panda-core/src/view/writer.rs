@@ -129,7 +129,7 @@ impl<'a> RowWriter<'a> {
                     Some(Content::Entity(fields)) => Some(Value::Map(fields)),
                     _ => None,
                 };
-                if self.replace(&key, own.as_ref())? {
+                if self.replace(id, &key, own.as_ref())? {
                     let own = own.and_then(Value::into_map);
                     return self.changed(id, Changed::Whole(own));
                 }
@@ -141,7 +141,7 @@ impl<'a> RowWriter<'a> {
         for path in paths {
             let key = path_key(self.festival, id, path);
             let value = document.read_at(&id.local, path);
-            if !self.replace(&key, value.as_ref())? {
+            if !self.replace(id, &key, value.as_ref())? {
                 continue;
             }
             match if path[0] == AMENDED { path.get(1) } else { path.first() } {
@@ -159,8 +159,14 @@ impl<'a> RowWriter<'a> {
         }
     }
 
-    /// Makes the rows from a key down what a value needs; whether any changed.
-    fn replace(&mut self, key: &[u8], value: Option<&Value>) -> Result<bool, StoreError> {
+    /// Makes an entity's rows from a key down what a value needs; whether any changed.
+    fn replace(
+        &mut self,
+        id: &EntityId,
+        key: &[u8],
+        value: Option<&Value>,
+    ) -> Result<bool, StoreError> {
+        let entity = row_key(self.festival, id).len();
         let mut new = BTreeMap::new();
         if let Some(value) = value {
             cells(key.to_vec(), value, &mut new);
@@ -170,23 +176,32 @@ impl<'a> RowWriter<'a> {
             match new.remove(&key) {
                 Some(cell) if cell == old => {}
                 cell => {
-                    self.row(key, cell)?;
+                    self.row(id, entity, key, cell)?;
                     any = true;
                 }
             }
         }
         for (key, cell) in new {
-            self.row(key, Some(cell))?;
+            self.row(id, entity, key, Some(cell))?;
             any = true;
         }
         Ok(any)
     }
 
-    /// Sets or deletes one row of an entity.
-    fn row(&mut self, key: Vec<u8>, cell: Option<Vec<u8>>) -> Result<(), StoreError> {
-        let (id, path) = super::keys::read_id(&key[32..])?;
-        if let [AMENDED, name] = read_names(path)?[..] {
-            self.index_amendment(&id, name, cell.as_deref())?;
+    /// Sets or deletes one row of an entity, whose own key has `entity` bytes.
+    fn row(
+        &mut self,
+        id: &EntityId,
+        entity: usize,
+        key: Vec<u8>,
+        cell: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let path = &key[entity..];
+        // Most rows are no amendments, which need not be taken apart.
+        if path.get(1..).is_some_and(|path| path.starts_with(AMENDED.as_bytes()))
+            && let [AMENDED, name] = read_names(path)?[..]
+        {
+            self.index_amendment(id, name, cell.as_deref())?;
         }
         self.set(Table::Rows, key, cell);
         Ok(())
