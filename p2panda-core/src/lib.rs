@@ -38,6 +38,7 @@
 //! | [`archive`] | a festival in one file |
 
 pub mod archive;
+mod blob;
 pub mod codec;
 mod document;
 mod festival;
@@ -54,6 +55,9 @@ pub mod schema;
 pub mod store;
 pub mod view;
 
+pub use blob::BlobId;
+#[cfg(feature = "blobs")]
+pub use blob::{BlobError, BlobPiece, BlobProgress, BlobStore, MAX_BLOB, PIECE};
 pub use document::{DraftError, Refusal};
 pub use festival::{Festival, Ticket, TicketError};
 pub use id::{DocumentId, EntityId, FestivalId, Incarnation, LocalId, LogId, ParseIdError, UserId};
@@ -66,6 +70,6 @@ pub use log::{
 };
 pub use replica::{
     AcceptError, Accepted, BlockedLog, CutBranch, Edit, EditError, Fork, ForkOutcome, LogChange,
-    LogEntry, MAX_DOCUMENTS, MAX_FOLLOWED_LINKS, MAX_KEPT, MAX_KEPT_FORKS, OpenError, RemoveError,
-    Replica, Stopped, Subscription,
+    LogEntry, MAX_DOCUMENTS, MAX_FOLLOWED_LINKS, MAX_KEPT, MAX_KEPT_FORKS, MAX_NOTE, MAX_NOTE_KEY,
+    NoteError, OpenError, RemoveError, Replica, Stopped, Subscription,
 };

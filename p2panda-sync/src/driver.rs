@@ -8,9 +8,11 @@ use std::{
 };
 
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture};
+use p2panda_core::FestivalId;
 
 use crate::{
     error::{PeerFault, SyncError},
+    health::contact,
     node::{Changes, Held, Node},
     session::{Input, Output, PATIENCE, Session, Stats, SyncEvent},
     transport::Transport,
@@ -31,6 +33,8 @@ pub(crate) struct Driver<T> {
     /// The peer takes nothing any more; what it sent before is read first.
     write_broken: bool,
     finished: bool,
+    /// The festivals in common, once both sides have caught up.
+    met: Vec<FestivalId>,
 }
 
 impl<T: Transport> Driver<T> {
@@ -44,6 +48,7 @@ impl<T: Transport> Driver<T> {
             timer: None,
             write_broken: false,
             finished: false,
+            met: Vec::new(),
         }
     }
 
@@ -54,9 +59,11 @@ impl<T: Transport> Driver<T> {
         let peer = self.transport.peer_id();
         self.node.may_meet(peer.as_ref())?;
         let outcome = poll_fn(|cx| self.poll(cx, &mut observe)).await;
+        let noted = self.note_contact();
         self.node.has_met(peer.as_ref(), &outcome, &self.session.stats());
         self.node.keep_sketches();
         outcome?;
+        noted?;
         let mut patience = self.node.sleep(PATIENCE);
         // All is exchanged: a peer that does not let itself be told so changes nothing.
         poll_fn(|cx| match patience.poll_unpin(cx) {
@@ -73,10 +80,10 @@ impl<T: Transport> Driver<T> {
         cx: &mut Context<'_>,
         observe: &mut impl FnMut(SyncEvent),
     ) -> Poll<Result<(), SyncError>> {
-        let before = self.node.lock().replica.log_cursor();
+        let before = self.node.lock().version();
         let read = self.read(cx);
         let moved = read.and_then(|read| Ok(read | self.write(cx, observe)?));
-        if self.node.lock().replica.log_cursor() != before {
+        if self.node.lock().version() != before {
             self.node.wake();
         }
         let moved = moved? | self.tick(cx)?;
@@ -130,6 +137,15 @@ impl<T: Transport> Driver<T> {
             }
             let output = self.next()?;
             moved |= output.is_some();
+            match &output {
+                Some(Output::Event(SyncEvent::Met { festivals })) => self.met.clone_from(festivals),
+                Some(Output::Event(SyncEvent::CaughtUp { .. })) | None
+                    if self.session.has_acknowledged() =>
+                {
+                    self.note_health()?;
+                }
+                _ => {}
+            }
             match output {
                 Some(Output::Send(frame)) => {
                     let sent = self.transport.start_send_unpin(frame);
@@ -205,6 +221,25 @@ impl<T: Transport> Driver<T> {
         let mut held = self.node.lock();
         let Held { replica, sketches } = &mut *held;
         self.session.poll(now, replica, sketches)
+    }
+
+    /// Notes what the peer is known to hold now.
+    fn note_health(&mut self) -> Result<(), SyncError> {
+        let (peer, now) = (self.transport.peer_id(), self.node.wall());
+        let noted = self.session.note_health(peer, now, &mut self.node.lock().replica)?;
+        if noted {
+            self.node.wake_health();
+        }
+        Ok(())
+    }
+
+    /// The peer was in touch until now.
+    fn note_contact(&mut self) -> Result<(), SyncError> {
+        let (peer, now) = (self.transport.peer_id(), self.node.wall());
+        if contact(&self.met, peer, now, &mut self.node.lock().replica)? {
+            self.node.wake_health();
+        }
+        Ok(())
     }
 
     fn failed(&mut self, error: io::Error) -> SyncError {

@@ -176,6 +176,10 @@ pub enum PeerFault {
     /// A log's first segment came with another document's descriptor.
     #[error("log {0:?} came with the descriptor of another document")]
     Descriptor(LogId),
+    /// What came as a piece of a blob is none: nothing of it was kept.
+    #[cfg(feature = "blobs")]
+    #[error("what it sent as a piece of blob {0} is none")]
+    Blob(p2panda_core::BlobId),
     /// More than one session may cost.
     #[error("more {0} than a session may have")]
     TooMany(&'static str),

@@ -69,6 +69,7 @@
 //!
 //! | feature | brings |
 //! |---|---|
+//! | `blobs` | images and files: `BlobPolicy`, `Node::fetch_blobs` |
 //! | `noise` | `NoiseTransport`: encrypted and authenticated links over any transport |
 //! | `tokio` | `TokioClock`; with `noise`, `NoiseTcp` and links over any stream of bytes |
 //! | `websocket` | `NoiseWebSocket`: the same in a WebSocket |
@@ -81,6 +82,7 @@
 mod admission;
 mod driver;
 mod error;
+mod health;
 mod live;
 mod node;
 mod peers;
@@ -94,8 +96,11 @@ mod wire;
 
 pub use admission::{Admission, Admit, Newcomer, Quotas};
 pub use error::{Advice, Fault, PeerFault, SyncError};
+pub use health::{DocumentHealth, Health, Holder, MAX_HEALTH_PEERS, PeerHealth};
 pub use node::{Changes, Clock, Node, StoppedClock};
 pub use peers::{PeerId, Peers, Standing};
+#[cfg(feature = "blobs")]
+pub use session::BlobPolicy;
 pub use session::{Input, Output, PATIENCE, Role, Session, Stats, SyncEvent};
 pub use sketches::Sketches;
 #[cfg(feature = "tcp")]

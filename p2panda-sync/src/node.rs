@@ -9,7 +9,9 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, channel::mpsc, future::BoxFuture};
-use p2panda_core::{Festival, FestivalId, Replica, Subscription, store::StoreError};
+use p2panda_core::{
+    Festival, FestivalId, Replica, Subscription, schema::Instant, store::StoreError,
+};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -29,6 +31,12 @@ pub trait Clock: Send + Sync {
 
     /// A future that is ready after so long.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// What the wall clock shows, for people to read: nothing depends on it. `None` where there is
+    /// none, and then nothing is dated.
+    fn wall(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A clock that stands still, for tests and examples: a peer that falls silent is never given up,
@@ -72,12 +80,26 @@ struct Shared {
     rng: Mutex<Box<dyn CryptoRng + Send>>,
     clock: Box<dyn Clock>,
     watchers: Mutex<Vec<mpsc::Sender<()>>>,
+    health_watchers: Mutex<Vec<mpsc::Sender<()>>>,
+    #[cfg(feature = "blobs")]
+    policy: Mutex<crate::BlobPolicy>,
 }
 
 /// A replica, with what its sessions share.
 pub(crate) struct Held {
     pub(crate) replica: Replica,
     pub(crate) sketches: Sketches,
+}
+
+impl Held {
+    /// Another one when other sessions may have something to say.
+    pub(crate) fn version(&self) -> (u64, u64) {
+        #[cfg(feature = "blobs")]
+        let blobs = self.replica.blob_cursor();
+        #[cfg(not(feature = "blobs"))]
+        let blobs = 0;
+        (self.replica.log_cursor(), blobs)
+    }
 }
 
 impl Node {
@@ -93,6 +115,9 @@ impl Node {
             rng: Mutex::new(Box::new(rng)),
             clock: Box::new(clock),
             watchers: Mutex::default(),
+            health_watchers: Mutex::default(),
+            #[cfg(feature = "blobs")]
+            policy: Mutex::default(),
         }))
     }
 
@@ -114,9 +139,9 @@ impl Node {
     /// of this node, which would wait for ever.
     pub fn with<T>(&self, act: impl FnOnce(&mut Replica) -> T) -> T {
         let mut held = self.lock();
-        let before = held.replica.log_cursor();
+        let before = held.version();
         let result = act(&mut held.replica);
-        let changed = held.replica.log_cursor() != before;
+        let changed = held.version() != before;
         drop(held);
         if changed {
             self.wake();
@@ -140,9 +165,14 @@ impl Node {
     /// replica, by cursor: however slow the reader, at most one wake-up waits for it.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        let (sender, receiver) = mpsc::channel(0);
-        self.0.watchers.lock().expect(POISONED).push(sender);
-        Changes(receiver)
+        Changes::of(&self.0.watchers)
+    }
+
+    /// A wake-up whenever what [`health`](Self::health) says may have changed: logs have grown, or
+    /// a peer has said what it holds. At most one waits for a slow reader.
+    #[must_use]
+    pub fn health_changes(&self) -> Changes {
+        Changes::of(&self.0.health_watchers)
     }
 
     /// Exchanges everything with the peer that was connected to, once.
@@ -194,6 +224,8 @@ impl Node {
     ) -> impl Future<Output = Result<Stats, SyncError>> + use<T, F> {
         let mut session = Session::new(role, self.now(), &mut *self.0.rng.lock().expect(POISONED))
             .with(transport.peer_id());
+        #[cfg(feature = "blobs")]
+        session.fetch_blobs(self.0.policy.lock().expect(POISONED).clone());
         if let Some(link) = transport.binding() {
             session = session.bound(link);
         }
@@ -248,6 +280,14 @@ impl Node {
         self.lock().sketches.peers.ended(peer, now, outcome, progress);
     }
 
+    /// Which blobs links that begin from now on fetch; at first none. A replica that
+    /// [keeps blobs](Replica::keep_blobs) serves them in any case, to peers that know a festival
+    /// that refers to them.
+    #[cfg(feature = "blobs")]
+    pub fn fetch_blobs(&self, policy: crate::BlobPolicy) {
+        *self.0.policy.lock().expect(POISONED) = policy;
+    }
+
     /// Keeps the sketches with the replica, now and then.
     pub(crate) fn keep_sketches(&self) {
         let now = self.now();
@@ -265,18 +305,32 @@ impl Node {
         self.0.clock.now()
     }
 
+    pub(crate) fn wall(&self) -> Option<Instant> {
+        self.0.clock.wall()
+    }
+
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.0.clock.sleep(duration)
     }
 
     /// Wakes live links and watchers; forgets those that are gone.
     pub(crate) fn wake(&self) {
-        let mut watchers = self.0.watchers.lock().expect(POISONED);
-        // A full channel holds a wake-up already.
-        watchers.retain_mut(|watcher| {
-            watcher.try_send(()).map_or_else(|error| error.is_full(), |()| true)
-        });
+        wake(&self.0.watchers);
+        self.wake_health();
     }
+
+    /// Wakes those who watch the health.
+    pub(crate) fn wake_health(&self) {
+        wake(&self.0.health_watchers);
+    }
+}
+
+fn wake(watchers: &Mutex<Vec<mpsc::Sender<()>>>) {
+    // A full channel holds a wake-up already.
+    watchers
+        .lock()
+        .expect(POISONED)
+        .retain_mut(|watcher| watcher.try_send(()).map_or_else(|error| error.is_full(), |()| true));
 }
 
 const POISONED: &str = "no thread has panicked while it held the node's lock";
@@ -287,9 +341,17 @@ impl fmt::Debug for Node {
     }
 }
 
-/// Wake-ups of [`Node::changes`].
+/// Wake-ups of [`Node::changes`] and [`Node::health_changes`].
 #[derive(Debug)]
 pub struct Changes(mpsc::Receiver<()>);
+
+impl Changes {
+    fn of(watchers: &Mutex<Vec<mpsc::Sender<()>>>) -> Self {
+        let (sender, receiver) = mpsc::channel(0);
+        watchers.lock().expect(POISONED).push(sender);
+        Self(receiver)
+    }
+}
 
 impl Stream for Changes {
     type Item = ();

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use p2panda_core::{FestivalId, LogId};
+use p2panda_core::{FestivalId, LinkId, LogId};
 
 use crate::{
     error::{Advice, Fault, SyncError},
@@ -39,6 +39,24 @@ impl PeerId {
     #[must_use]
     pub fn new(name: &[u8]) -> Self {
         Self(blake3::derive_key("p2panda 1 sync peer", name))
+    }
+
+    /// Of 32 bytes that are the peer's alone, as [`as_bytes`](Self::as_bytes) gave them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes: of an encrypted link the peer's link key.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<LinkId> for PeerId {
+    fn from(link: LinkId) -> Self {
+        Self(*link.as_bytes())
     }
 }
 

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use p2panda_core::UserId;
 
+use crate::{
+    commands::blob::{BlobArgs, BlobCommand},
+    demo::DemoArgs,
+};
+
 /// Plan and hold a festival together, without a server.
 ///
 /// Everything is kept in a home folder: your key, and what you hold of each festival. You can edit
@@ -113,6 +118,16 @@ pub(crate) enum Command {
     /// With --json {may_decide, stopped: [{festival, log, author, why}], forks: [{festival, log,
     /// author, at, branches: [{end, entries}]}], malformed: [{festival, id, why}], blocked: [user, ...]}.
     Doctor,
+    /// Who holds what you wrote, and since when; what nobody else holds yet; who was there last
+    ///
+    /// A device counts once it has acknowledged. With --json {documents: [{document, label, changes,
+    /// unreplicated, holders: [{peer, since}]}], unfollowed, unreplicated, least_holders, since,
+    /// share_on_two, peers: [{peer, last_contact, last_news, brought, meetings, behind}]}; times in
+    /// milliseconds since 1970, the share in percent of the festival's documents.
+    Health,
+    /// Images and files of events and resources
+    #[command(subcommand)]
+    Blob(BlobCommand),
     /// Logs of which two versions were signed with one key: evidence, and writing yours again
     #[command(subcommand)]
     Fork(ForkCommand),
@@ -498,6 +513,8 @@ pub(crate) struct ServeArgs {
     /// Decide for your first-come resources as requests come in
     #[arg(long)]
     pub(crate) steward: bool,
+    #[command(flatten)]
+    pub(crate) blobs: BlobArgs,
 }
 
 #[derive(Debug, Args)]
@@ -508,11 +525,6 @@ pub(crate) struct SyncArgs {
     /// Exchange everything with all that serve in the local network
     #[arg(long, conflicts_with = "address")]
     pub(crate) lan: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// A schedule in frab/c3voc JSON, in place of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub(crate) schedule: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) blobs: BlobArgs,
 }

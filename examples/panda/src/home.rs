@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use p2panda_core::{
-    EntityId, Festival, FestivalId, Identity, OpenError, Replica,
+    BlobStore, EntityId, Festival, FestivalId, Identity, OpenError, Replica,
     schema::{Draw, Instant},
     store::{RedbStore, RuntimeDir, StoreError},
 };
@@ -20,6 +20,8 @@ const KEY: &str = "key";
 /// The device's 32 secret bytes for links: they say nothing about the user and are not to be copied.
 const LINK_KEY: &str = "link-key";
 const STORE: &str = "store.redb";
+/// Images and files.
+const BLOBS: &str = "blobs";
 /// When the steward last ran here, in milliseconds since 1970.
 const STEWARD: &str = "steward";
 
@@ -78,7 +80,7 @@ impl Home {
         let path = self.path.join(STORE);
         let store = RedbStore::open(&path).map_err(|error| self.explain(error))?;
         let tokens = Box::new(RuntimeDir::new());
-        let replica =
+        let mut replica =
             Replica::open(Box::new(store), identity, tokens).map_err(|error| match error {
                 OpenError::Store(error) => self.explain(error),
                 error @ OpenError::OtherUser { .. } => anyhow!(error).context(format!(
@@ -87,6 +89,8 @@ impl Home {
                     self.path.display()
                 )),
             })?;
+        let blobs = BlobStore::folder(self.path.join(BLOBS))?;
+        replica.keep_blobs(blobs);
         Ok(Device { home: self.clone(), replica, rng: rng()? })
     }
 

@@ -107,6 +107,12 @@ pub(crate) fn clock(instant: Instant, zone: &TimeZone) -> String {
     local(instant, zone).map_or_else(|| "??:??".into(), |time| time.strftime("%H:%M").to_string())
 }
 
+/// `20 Aug 21:00`
+pub(crate) fn date_and_clock(instant: Instant, zone: &TimeZone) -> String {
+    let shown = local(instant, zone).map(|time| time.strftime("%-d %b %H:%M").to_string());
+    shown.unwrap_or_else(|| "??:??".into())
+}
+
 /// `Thu 20 August 2026`
 pub(crate) fn date_for_people(date: Date) -> String {
     date.strftime("%A %-d %B %Y").to_string()

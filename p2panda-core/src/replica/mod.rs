@@ -2,6 +2,8 @@
 
 mod accept;
 mod aside;
+#[cfg(feature = "blobs")]
+mod blobs;
 mod blocked;
 mod decisions;
 mod difference;
@@ -13,6 +15,7 @@ mod kept;
 mod logs;
 mod materialise;
 mod nested;
+mod notes;
 mod open;
 mod rebuild;
 mod recover;
@@ -37,6 +40,7 @@ pub use entries::{LogChange, LogEntry};
 pub use forks::{CutBranch, Fork, ForkOutcome, MAX_KEPT_FORKS};
 pub use kept::MAX_KEPT;
 pub use nested::MAX_FOLLOWED_LINKS;
+pub use notes::{MAX_NOTE, MAX_NOTE_KEY, NoteError};
 pub use open::OpenError;
 pub use removal::RemoveError;
 pub use subscription::{MAX_DOCUMENTS, Subscription};
@@ -89,8 +93,12 @@ pub struct Replica {
     /// Those of them that were cut then.
     were_cut: BTreeSet<LogId>,
     dirty: bool,
+    /// Whether notes were written since the last flush: they wait for one, and ask for none.
+    noted: bool,
     recent: VecDeque<LogChange>,
     recent_end: u64,
+    #[cfg(feature = "blobs")]
+    blobs: Option<crate::blob::BlobStore>,
 }
 
 struct Cached {
@@ -207,11 +215,14 @@ impl Replica {
     /// # Errors
     /// [`StoreError`].
     pub fn flush(&mut self) -> Result<(), StoreError> {
+        #[cfg(feature = "blobs")]
+        self.flush_blobs()?;
         if !self.dirty {
             return Ok(());
         }
         self.store.flush()?;
         self.dirty = false;
+        self.noted = false;
         for (log, (festival, tip)) in std::mem::take(&mut self.unflushed) {
             let before = self.before(&log, tip);
             self.recent.push_back(LogChange { festival, log, before });
@@ -226,7 +237,11 @@ impl Replica {
 
     /// Whether everything so far survives a crash.
     #[must_use]
-    pub const fn is_durable(&self) -> bool {
+    pub fn is_durable(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if self.blobs.as_ref().is_some_and(|blobs| !blobs.is_durable()) {
+            return false;
+        }
         !self.dirty
     }
 

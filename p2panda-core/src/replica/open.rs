@@ -78,8 +78,11 @@ impl Replica {
             unflushed: BTreeMap::new(),
             were_cut: BTreeSet::new(),
             dirty: false,
+            noted: false,
             recent: VecDeque::new(),
             recent_end: 0,
+            #[cfg(feature = "blobs")]
+            blobs: None,
         };
         replica.learn_aside()?;
         replica.rebuild_outdated_view()?;
@@ -94,6 +97,7 @@ impl Replica {
     /// # Errors
     /// [`StoreError`] where the store could not be flushed.
     pub fn close(mut self, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+        self.dirty |= self.noted;
         let token = match self.unused_token {
             // Nothing was written, so the name in the store still names exactly this state.
             Some(token) => token,

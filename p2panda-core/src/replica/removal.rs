@@ -101,6 +101,7 @@ impl Replica {
         for (table, prefix) in stored_at(festival) {
             self.remove_all(table, &prefix)?;
         }
+        self.remove_all(Table::Notes, festival.as_bytes())?;
         self.remove_all(Table::Meta, &kept::prefix(festival))?;
         let mut batch = Batch::new();
         batch.delete(Table::Meta, entries::version_key(festival));

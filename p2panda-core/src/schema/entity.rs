@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    blob::BlobId,
     id::{EntityId, UserId},
     schema::{Draw, Instant, PolicySpec, Span, Spans, text_set},
 };
@@ -64,6 +65,12 @@ pub struct FestivalInfo {
     /// Where it takes place, in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub place: String,
+    /// Pictures of it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub images: BTreeSet<BlobId>,
+    /// Files that belong to it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<BlobId>,
 }
 
 impl Entity for FestivalInfo {
@@ -138,6 +145,12 @@ pub struct Resource {
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// Pictures of it.
+    #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub images: BTreeSet<BlobId>,
+    /// Files that belong to it.
+    #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<BlobId>,
     /// Who, besides the owner, may amend it.
     #[serde(default, with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
     pub editors: BTreeSet<UserId>,
@@ -162,6 +175,8 @@ impl Default for Resource {
             policy: PolicySpec::new("manual"),
             draw: None,
             location: None,
+            images: BTreeSet::new(),
+            files: BTreeSet::new(),
             editors: BTreeSet::new(),
         }
     }
@@ -273,6 +288,12 @@ pub struct Event {
     /// Links.
     #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
     pub links: BTreeSet<String>,
+    /// Pictures of it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub images: BTreeSet<BlobId>,
+    /// Files that belong to it.
+    #[serde(with = "text_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<BlobId>,
     /// The event of which this one is an instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<EntityId>,

@@ -49,11 +49,13 @@ pub enum Table {
     Index,
     /// The changes feed: which row changed at which cursor.
     Feed,
+    /// What programs note of a festival beside its facts.
+    Notes,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Festivals,
         Self::Blocked,
@@ -65,6 +67,7 @@ impl Table {
         Self::Rows,
         Self::Index,
         Self::Feed,
+        Self::Notes,
     ];
 
     /// The name under which the table is stored.
@@ -82,6 +85,7 @@ impl Table {
             Self::Rows => "rows",
             Self::Index => "index",
             Self::Feed => "feed",
+            Self::Notes => "notes",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The indexes of entities: by kind, by time, and what of them is malformed. They follow what
+//! The indexes of entities: by kind, by time, by blob, and what of them is malformed. They follow what
 //! everybody sees, so what editors amend counts.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    blob::BlobId,
     codec,
     id::{EntityId, FestivalId},
     replica::damaged,
@@ -16,6 +17,12 @@ use crate::{
         writer::RowWriter,
     },
 };
+
+/// The fields, of entities of any kind, in which blobs are referred to: sets of their ids.
+const BLOB_FIELDS: [&str; 2] = ["images", "files"];
+
+/// The most blobs of one entity that count, those with the lowest ids.
+const MAX_BLOBS: usize = 256;
 
 /// What changed of an entity.
 pub(super) enum Changed {
@@ -46,11 +53,21 @@ struct State {
     /// Of an event with a time: its start and end.
     span: Option<(i64, i64)>,
     malformed: bool,
+    blobs: BTreeSet<BlobId>,
 }
 
 impl State {
     fn of(kind: &str, fields: &Fields) -> Self {
         let mut state = Self { kind: kind.to_owned(), ..Self::default() };
+        for field in BLOB_FIELDS {
+            if let Some(Value::Map(set)) = fields.get(field) {
+                let named = set.iter().filter(|(_, is)| **is == Value::Bool(true));
+                state.blobs.extend(named.filter_map(|(id, _)| id.parse::<BlobId>().ok()));
+            }
+        }
+        while state.blobs.len() > MAX_BLOBS {
+            state.blobs.pop_last();
+        }
         if kind != Event::KIND {
             state.malformed = known(kind).is_some_and(|known| (known.check)(fields).is_err());
             return state;
@@ -76,6 +93,10 @@ impl State {
             let key = index_key(IndexOf::Schedule, festival, &[&class, &ordered(starts), &row]);
             entries.insert(key, ordered(ends).to_vec());
         }
+        for blob in &self.blobs {
+            let key = index_key(IndexOf::Blob, festival, &[blob.as_bytes(), &row]);
+            entries.insert(key, vec![]);
+        }
         if self.malformed {
             entries.insert(index_key(IndexOf::Malformed, festival, &[&row]), vec![]);
         }
@@ -96,13 +117,14 @@ impl RowWriter<'_> {
             Changed::Fields(changed) => {
                 let kind = kind_of(self.reader().value_at(id, &["kind"])?.as_ref());
                 let names = known(&kind).map_or(&[][..], |known| known.names);
+                let names = [names, &BLOB_FIELDS].concat();
                 let matters = |name: &String| {
                     ["kind", EDITORS].contains(&&**name) || names.contains(&&**name)
                 };
                 if !changed.iter().any(matters) {
                     return Ok(());
                 }
-                let merged = self.reader().merged(id, Some(names))?;
+                let merged = self.reader().merged(id, Some(&names))?;
                 merged.map(|merged| State::of(&kind, &merged.fields()))
             }
         };

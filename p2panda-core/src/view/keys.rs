@@ -4,7 +4,7 @@ use crate::{
     id::{DocumentId, EntityId, FestivalId, UserId},
     log::DocumentDescriptor,
     replica::damaged,
-    store::{StoreError, Table},
+    store::{Store, StoreError, Table, prefix_end},
 };
 
 /// What ends a local id in a key: no local id has it.
@@ -88,6 +88,8 @@ pub(super) enum IndexOf {
     Standing = b'd' as isize,
     /// Releases by decision and author.
     Released = b'f' as isize,
+    /// Entities by the blobs that they refer to.
+    Blob = b'i' as isize,
     /// By document and entry: what the entry names as seen of other incarnations.
     Merge = b'p' as isize,
     /// By row: its newest change, and the change at which it first arrived.
@@ -95,7 +97,7 @@ pub(super) enum IndexOf {
 }
 
 impl IndexOf {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Author,
         Self::Kind,
         Self::Schedule,
@@ -108,6 +110,7 @@ impl IndexOf {
         Self::Withdrawn,
         Self::Standing,
         Self::Released,
+        Self::Blob,
         Self::Merge,
         Self::Change,
     ];
@@ -131,6 +134,21 @@ pub(crate) fn author_key(descriptor: &DocumentDescriptor) -> Vec<u8> {
 /// Below it stand the ids of a user's documents.
 pub(crate) fn author_prefix(festival: FestivalId, user: &UserId) -> Vec<u8> {
     index_key(IndexOf::Author, festival, &[user.as_bytes()])
+}
+
+/// The documents of a user in a festival, by id.
+pub(crate) fn documents_of(
+    store: &dyn Store,
+    festival: FestivalId,
+    user: &UserId,
+) -> Result<Vec<DocumentId>, StoreError> {
+    let prefix = index_key(IndexOf::Author, festival, &[user.as_bytes()]);
+    let entries = store.range(Table::Index, &prefix, prefix_end(&prefix).as_deref(), usize::MAX)?;
+    let document = |key: &[u8]| {
+        let id = key.last_chunk::<32>().ok_or_else(|| damaged("a key by author is cut off"))?;
+        Ok(DocumentId::from_bytes(*id))
+    };
+    entries.iter().map(|(key, _)| document(key)).collect()
 }
 
 /// Every prefix of keys under which something of a festival's view is stored.

@@ -61,7 +61,7 @@ use std::collections::BTreeMap;
 pub use causality::{Causality, Merge};
 pub use facts::{Arrivals, Fact, Position, ResourceFacts};
 pub(crate) use keys::is_arrival_key;
-pub(crate) use keys::{author_key, author_prefix, stored_at};
+pub(crate) use keys::{author_key, author_prefix, documents_of, stored_at};
 pub use merge::Provenance;
 pub(crate) use merge::{Merged, amendments_of};
 pub(crate) use pages::{Pages, stored_locals};

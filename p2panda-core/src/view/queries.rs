@@ -1,6 +1,7 @@
 //! Questions about a whole festival. Each is answered from an index: its cost follows the answer.
 
 use crate::{
+    blob::BlobId,
     codec,
     id::{EntityId, UserId},
     replica::damaged,
@@ -112,6 +113,29 @@ impl View<'_> {
         let Some(fields) = self.fields(id)? else { return Ok(None) };
         let kind = fields.get("kind").and_then(Value::as_text).and_then(known);
         Ok(kind.and_then(|known| (known.check)(&fields).err()))
+    }
+
+    /// The blobs that entities of the festival refer to, as images or files, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn blobs(&self) -> Result<Vec<BlobId>, StoreError> {
+        let prefix = index_key(IndexOf::Blob, self.festival(), &[]);
+        let mut blobs = Vec::new();
+        for (key, _) in self.reader().scan(Table::Index, &prefix)? {
+            let id = key.get(prefix.len()..).and_then(<[u8]>::first_chunk);
+            blobs.push(BlobId::from_bytes(*id.ok_or_else(|| damaged("a key by blob is cut off"))?));
+        }
+        blobs.dedup();
+        Ok(blobs)
+    }
+
+    /// The entities that refer to a blob, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn entities_with(&self, blob: &BlobId) -> Result<Vec<EntityId>, StoreError> {
+        self.indexed(IndexOf::Blob, &[blob.as_bytes()])
     }
 
     /// What changed after a cursor, oldest first: each row once, at its newest change. A row that

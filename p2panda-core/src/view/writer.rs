@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The version of the stored rows and indexes: a store with another one has them made anew.
-pub(crate) const VIEW_VERSION: u32 = 3;
+pub(crate) const VIEW_VERSION: u32 = 4;
 
 /// The newest cursor of a festival's changes feed; 0 before the first change.
 pub(super) fn feed_end(store: &dyn Store, festival: FestivalId) -> Result<u64, StoreError> {

@@ -65,6 +65,7 @@ impl Exchange {
         }
         let ours = sketch.len() as u64;
         if let Some(differences) = self.decode_syndromes(place, &theirs, cx)? {
+            self.compared(place, &differences, cx)?;
             return self.act_on(place, differences, cx);
         }
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
@@ -229,6 +230,7 @@ impl Exchange {
         match found {
             Some(differences) => {
                 common.state = State::Over;
+                self.compared(more.place, &differences, cx)?;
                 self.act_on(more.place, differences, cx)
             }
             None if more.last => {

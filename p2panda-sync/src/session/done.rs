@@ -50,6 +50,8 @@ impl Exchange {
         if done.messages >= self.asked {
             self.name_wishes(cx)?;
             self.wishes.must_be_served(cx.replica)?;
+            #[cfg(feature = "blobs")]
+            self.blobs.must_be_answered();
         }
         if !self.caught_up {
             cx.report.answered();

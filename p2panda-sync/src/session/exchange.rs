@@ -23,6 +23,7 @@ use super::{
     live::Live,
     refusals::Refusals,
     report::SyncEvent,
+    standing::Standing,
     wishes::Wishes,
 };
 use crate::{
@@ -95,6 +96,9 @@ pub(super) struct Exchange {
     pub(super) differed: bool,
     /// Segments and bytes received since the last flush.
     pub(super) unflushed: (usize, usize),
+    pub(super) standing: Standing,
+    #[cfg(feature = "blobs")]
+    pub(super) blobs: super::blobs::Blobs,
     /// Both sides were settled once, and now.
     pub(super) caught_up: bool,
     was_settled: bool,
@@ -208,6 +212,9 @@ impl Exchange {
             rechecks: 0,
             differed: true,
             unflushed: (0, 0),
+            standing: Standing::new(),
+            #[cfg(feature = "blobs")]
+            blobs: super::blobs::Blobs::default(),
             caught_up: false,
             was_settled: false,
             moved: 0,
@@ -224,6 +231,10 @@ impl Exchange {
     /// The opener leaves when all is exchanged. The accepting side waits for that: it cannot know
     /// whether the opener, who hears the fingerprint last, has to ask once more.
     pub(super) const fn is_finished(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if !self.ended && !self.blobs.is_over() {
+            return false;
+        }
         self.ended || self.was_settled && self.opener && !self.is_live()
     }
 
@@ -233,6 +244,10 @@ impl Exchange {
     }
 
     pub(super) fn owes_nothing(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if !self.blobs.is_quiet() {
+            return false;
+        }
         self.greeting.is_empty()
             && !self.is_comparing()
             && self.queue.is_empty()
@@ -305,6 +320,10 @@ impl Exchange {
             Message::Runs(runs) => self.take_runs(runs, cx),
             Message::Fork(fork) => self.take_fork(*fork, cx),
             Message::Subs(subs) => self.narrowed(&subs, cx),
+            #[cfg(feature = "blobs")]
+            Message::BlobWant(want) => self.serve_blob(&want),
+            #[cfg(feature = "blobs")]
+            Message::Blob(blob) => self.take_blob(blob, cx),
             Message::Ihave(ihave) => self.told_of(&ihave, cx),
             Message::Graft(want) => self.grafted(&want, cx),
             Message::Prune(prune) => self.pruned(&prune),
@@ -378,6 +397,17 @@ impl Exchange {
             // What becomes durable here is not only this peer's: look again.
             if !self.flush(cx)? {
                 break;
+            }
+        }
+        #[cfg(feature = "blobs")]
+        {
+            if !self.blobs.is_quiet()
+                && let Some(ihave) = self.next_ihave(cx)?
+            {
+                return Ok(Some(ihave));
+            }
+            if let Some(message) = self.next_blob(cx)? {
+                return Ok(Some(message));
             }
         }
         if let Some(done) = self.next_done(cx)? {

@@ -276,6 +276,7 @@ impl Exchange {
     ) -> Result<(), SyncError> {
         let theirs = self.theirs.entry(log).or_default();
         *theirs = end.max(*theirs);
+        self.standing.moved(log);
         match self.key_of(festival, &log) {
             Some((place, key)) => self.wishes.came(place, key, &log, cx.replica),
             None => Ok(()),

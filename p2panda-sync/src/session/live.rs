@@ -293,6 +293,7 @@ impl Exchange {
                 if !self.parted.contains(&log) && !self.refusals.contains(&log, cx.now) {
                     let theirs = self.theirs.entry(log).or_default();
                     *theirs = length.max(*theirs);
+                    self.standing.moved(log);
                 }
                 continue;
             }

@@ -1,5 +1,7 @@
 //! One exchange with one peer, as a state machine without sockets, clocks or threads.
 
+#[cfg(feature = "blobs")]
+mod blobs;
 mod budget;
 mod common;
 mod compare;
@@ -14,6 +16,7 @@ mod outgoing;
 mod refusals;
 mod report;
 mod scope;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod wishes;
@@ -36,10 +39,13 @@ use crate::{
     wire::{Busy, Hello, Message, VERSION},
 };
 
+#[cfg(feature = "blobs")]
+pub use blobs::BlobPolicy;
 pub(crate) use budget::Budget;
 pub(crate) use early::EarlyBytes;
 use report::Report;
 pub use report::{Stats, SyncEvent};
+pub(crate) use standing::Acknowledged;
 
 /// How long a peer may owe an answer, or leave a frame untaken, before the session is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,6 +117,9 @@ pub struct Session {
     progress: Duration,
     /// Whether the driver has a frame that the transport has not taken, as far as we know.
     handed_out: bool,
+    /// Which blobs are fetched.
+    #[cfg(feature = "blobs")]
+    policy: BlobPolicy,
     /// The deadline has come since the last poll: it is known that there is something to do.
     rung: bool,
 }
@@ -170,6 +179,8 @@ impl Session {
             seed: rng.next_u64(),
             progress: now,
             handed_out: false,
+            #[cfg(feature = "blobs")]
+            policy: BlobPolicy::None,
             rung: false,
         }
     }
@@ -328,9 +339,13 @@ impl Session {
                 cx.report.answered();
                 let agreed = offer.agree(&open, cx)?;
                 met(&agreed, cx);
-                let accepted = Exchange::accepting(agreed, self.seed, cx)
-                    .map(|exchange| self.phase = Phase::Exchange(Box::new(exchange)));
-                self.or_tell_busy(accepted)
+                match Exchange::accepting(agreed, self.seed, cx) {
+                    Ok(exchange) => {
+                        self.exchange(exchange);
+                        Ok(())
+                    }
+                    Err(error) => self.or_tell_busy(Err(error)),
+                }
             }
             (Phase::Listening | Phase::Exchange(_), Message::Busy(busy)) => {
                 let retry_after = Duration::from_secs(busy.seconds.min(MAX_WAIT));
@@ -367,14 +382,22 @@ impl Session {
     fn open(&mut self, hello: &Hello, cx: &mut Context<'_>) -> Result<(), SyncError> {
         let live = self.role == Role::Link;
         let (open, agreed) = greeting::open(hello, self.fresh, live, cx)?;
-        self.phase = if agreed.commons.is_empty() {
-            Phase::Farewell(Some(Message::Open(open)), SyncError::NoFestivalInCommon)
+        if agreed.commons.is_empty() {
+            let why = SyncError::NoFestivalInCommon;
+            self.phase = Phase::Farewell(Some(Message::Open(open)), why);
         } else {
             met(&agreed, cx);
-            Phase::Exchange(Box::new(Exchange::opening(open, agreed, self.seed, cx)?))
-        };
+            self.exchange(Exchange::opening(open, agreed, self.seed, cx)?);
+        }
         cx.report.turn();
         Ok(())
+    }
+
+    #[cfg_attr(not(feature = "blobs"), expect(unused_mut, reason = "nothing more is to be set"))]
+    fn exchange(&mut self, mut exchange: Exchange) {
+        #[cfg(feature = "blobs")]
+        exchange.blobs.fetch(std::mem::take(&mut self.policy));
+        self.phase = Phase::Exchange(Box::new(exchange));
     }
 
     /// Takes the peer's proof of who it is.

@@ -80,6 +80,7 @@ impl Exchange {
             let owner = if from == 0 { self.owner(&log, cx)? } else { None };
             let end = segment.end().length;
             self.theirs.insert(log, end);
+            self.standing.moved(log);
             if matches!(segment.seal(), Seal::Fork(_)) {
                 self.proved.insert(log, end);
             }
@@ -98,8 +99,10 @@ impl Exchange {
         }
         let (changes, newest) = cx.sketches.changes(cx.replica, self.cursor)?;
         self.cursor = newest;
+        self.standing.looked(cx.replica.log_cursor());
         let Some(changes) = changes else {
             self.disturbed = true;
+            self.standing.lose(self.is_live());
             return if self.is_live() { self.compare_again(cx) } else { Ok(()) };
         };
         for change in changes {
@@ -109,16 +112,14 @@ impl Exchange {
                 continue;
             }
             self.disturbed |= !self.received.contains(&log);
+            // What the peer holds is what was compared, whatever was written here since.
+            self.theirs.entry(log).or_insert(change.before);
             if !self.is_live() || self.parted.contains(&log) || self.refusals.contains(&log, cx.now)
             {
                 continue;
             }
             let entry = cx.sketches.entry(cx.replica, change.festival, &log)?;
-            let Some(entry) = entry else {
-                self.theirs.entry(log).or_insert(change.before);
-                continue;
-            };
-            self.theirs.entry(log).or_insert(change.before);
+            let Some(entry) = entry else { continue };
             if entry.tip.length > self.known_to_peer(&log) {
                 self.spread(place, log, cx.now);
             } else if entry.cut && self.proved.get(&log) != Some(&entry.tip.length) {

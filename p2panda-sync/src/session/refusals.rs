@@ -67,6 +67,11 @@ impl Refusals {
         self.theirs.contains_key(log) || ours.is_some_and(|until| *until > now)
     }
 
+    /// Whether one of us has refused it in this session.
+    pub(super) fn concern(&self, log: &LogId) -> bool {
+        self.theirs.contains_key(log) || self.ours.contains_key(log)
+    }
+
     /// The keys of what the peer refuses, for comparing without it.
     pub(super) fn left_out(&self, keys: &Keys) -> BTreeSet<Fp> {
         self.theirs.keys().map(|log| keys.key(log)).collect()

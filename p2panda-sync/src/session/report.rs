@@ -1,11 +1,14 @@
 //! What a session tells: events while it goes on, and totals.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use p2panda_core::{FestivalId, LogId, UserId};
 use tracing::debug;
 
 use crate::wire::{FRAME_HEADER, Message};
+
+/// Events that wait; beyond, `Received` is dropped: the totals have it.
+const MAX_EVENTS: usize = 1024;
 
 /// Something that happened in a session. Events are for people and logs; nothing depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,14 @@ pub enum SyncEvent {
         /// The log.
         log: LogId,
     },
+    /// A blob is here, whole and durable.
+    #[cfg(feature = "blobs")]
+    Blob {
+        /// The blob.
+        blob: p2panda_core::BlobId,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Both sides hold, durably, all that the other held. On a live link this comes again after
     /// every later exchange.
     CaughtUp {
@@ -93,14 +104,13 @@ pub struct Stats {
     pub logs_parted: u64,
 }
 
-/// Events that wait; beyond, `Received` is dropped: the totals have it.
-const MAX_EVENTS: usize = 1024;
-
 /// Totals, and the events that nobody has fetched yet.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) stats: Stats,
     pub(super) events: VecDeque<SyncEvent>,
+    /// Entries that the peer brought, by festival, since it was asked last what the peer holds.
+    pub(super) news: BTreeMap<FestivalId, u64>,
     /// Whether the peer has to answer something before this side can go on.
     asked: bool,
 }
@@ -108,6 +118,9 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn event(&mut self, event: SyncEvent) {
         debug!(?event);
+        if let SyncEvent::Received { festival, entries, .. } = &event {
+            *self.news.entry(*festival).or_default() += entries;
+        }
         if self.events.len() < MAX_EVENTS || !matches!(event, SyncEvent::Received { .. }) {
             self.events.push_back(event);
         }

@@ -10,7 +10,7 @@ use super::{
     link::Lane,
     world::{Broken, Task, World},
 };
-use crate::{Input, MAX_FRAME, Output, Role, Session};
+use crate::{Input, MAX_FRAME, Output, Role, Session, SyncEvent};
 
 /// The most outputs of a session in a row; no queue of an honest one comes near it.
 const MAX_OUTPUTS: usize = 100_000;
@@ -247,12 +247,18 @@ impl World<'_> {
                 Ok(Some(Output::Send(frame))) => self.send(id, side, frame)?,
                 Ok(Some(Output::Event(event))) => {
                     if self.devices[peer.0].is_honest() {
+                        if matches!(event, SyncEvent::CaughtUp { .. }) {
+                            self.note_health(id, side)?;
+                        }
                         self.tell(peer, &event)?;
                     }
                 }
                 Ok(Some(Output::Finished)) => return self.end(id, side, Ok(())),
                 Err(error) => return self.end(id, side, Err(error)),
                 Ok(None) => {
+                    if self.devices[peer.0].is_honest() {
+                        self.note_health(id, side)?;
+                    }
                     self.arm(id, side);
                     return Ok(());
                 }

@@ -67,6 +67,7 @@ mod device;
 mod disk;
 mod events;
 mod heal;
+mod health;
 mod hostile;
 mod link;
 pub mod named;

@@ -1,6 +1,7 @@
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
+use p2panda_core::schema;
 
 use crate::node::Clock;
 
@@ -21,5 +22,10 @@ impl Clock for TokioClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn wall(&self) -> Option<schema::Instant> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(schema::Instant::from_millis(i64::try_from(since.as_millis()).ok()?))
     }
 }

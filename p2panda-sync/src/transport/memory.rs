@@ -16,6 +16,8 @@ pub struct MemoryTransport {
     receiver: mpsc::Receiver<Bytes>,
 }
 
+impl Transport for MemoryTransport {}
+
 /// Two ends of a connection that holds at most `frames` frames, and at least one, each way.
 #[must_use]
 pub fn memory(frames: usize) -> (MemoryTransport, MemoryTransport) {
@@ -25,8 +27,6 @@ pub fn memory(frames: usize) -> (MemoryTransport, MemoryTransport) {
     let here = MemoryTransport { sender: left, receiver: from_right };
     (here, MemoryTransport { sender: right, receiver: from_left })
 }
-
-impl Transport for MemoryTransport {}
 
 impl Stream for MemoryTransport {
     type Item = io::Result<Bytes>;

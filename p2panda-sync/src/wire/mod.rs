@@ -3,6 +3,8 @@
 //! Frames are bounded before anything is allocated for them, and unknown types are skipped, so that
 //! later versions can say more. `GREET` and `HELLO` alone have a version byte between type and body.
 
+#[cfg(feature = "blobs")]
+mod blobs;
 mod offered;
 mod packed;
 mod push;
@@ -55,6 +57,10 @@ const RUNS: u8 = 12;
 const FORK: u8 = 13;
 const REFUSE: u8 = 14;
 const BUSY: u8 = 15;
+#[cfg(feature = "blobs")]
+const BLOB_WANT: u8 = 20;
+#[cfg(feature = "blobs")]
+const BLOB: u8 = 21;
 const IHAVE: u8 = 16;
 const GRAFT: u8 = 17;
 const PRUNE: u8 = 18;
@@ -86,6 +92,8 @@ macro_rules! messages {
         }
     )*};
 }
+#[cfg(feature = "blobs")]
+pub(crate) use self::blobs::{Blob, BlobWant};
 pub(crate) use messages;
 
 messages! {
@@ -291,6 +299,10 @@ pub(crate) enum Message {
     Refuse(Refuse),
     Subs(Subs),
     Busy(Busy),
+    #[cfg(feature = "blobs")]
+    BlobWant(BlobWant),
+    #[cfg(feature = "blobs")]
+    Blob(Blob),
     Ihave(Ihave),
     /// A `WANT` of what an `IHAVE` told of, and the end of a `PRUNE`.
     Graft(Want),
@@ -323,6 +335,10 @@ impl Message {
             Self::Refuse(body) => (REFUSE, codec::encode(body)),
             Self::Subs(body) => (SUBS, codec::encode(body)),
             Self::Busy(body) => (BUSY, codec::encode(body)),
+            #[cfg(feature = "blobs")]
+            Self::BlobWant(body) => (BLOB_WANT, codec::encode(body)),
+            #[cfg(feature = "blobs")]
+            Self::Blob(body) => (BLOB, codec::encode(body)),
             Self::Ihave(body) => (IHAVE, codec::encode(body)),
             Self::Graft(body) => (GRAFT, codec::encode(body)),
             Self::Prune(body) => (PRUNE, codec::encode(body)),
@@ -348,6 +364,10 @@ impl Message {
             Self::Refuse(_) => "REFUSE",
             Self::Subs(_) => "SUBS",
             Self::Busy(_) => "BUSY",
+            #[cfg(feature = "blobs")]
+            Self::BlobWant(_) => "BLOB_WANT",
+            #[cfg(feature = "blobs")]
+            Self::Blob(_) => "BLOB",
             Self::Ihave(_) => "IHAVE",
             Self::Graft(_) => "GRAFT",
             Self::Prune(_) => "PRUNE",
@@ -379,6 +399,10 @@ impl Message {
     /// Whether it says what it takes to find out what differs; else it brings what is stored, or
     /// is the link's affair.
     pub(crate) const fn is_metadata(&self) -> bool {
+        #[cfg(feature = "blobs")]
+        if matches!(self, Self::Blob(_)) {
+            return false;
+        }
         !matches!(self, Self::Push(_) | Self::Fork(_) | Self::Proof(_))
     }
 
@@ -386,6 +410,8 @@ impl Message {
     pub(crate) fn decode(frame: &[u8]) -> Result<Option<Self>, PeerFault> {
         let (&kind, body) = frame.split_first().ok_or(PeerFault::Message("an empty frame"))?;
         let control = matches!(kind, HELLO..=SUBS | PROOF) && kind != PUSH;
+        #[cfg(feature = "blobs")]
+        let control = control || kind == BLOB_WANT;
         let limit = if control { MAX_CONTROL } else { MAX_FRAME };
         if frame.len() > limit {
             return Err(PeerFault::TooLarge { size: frame.len(), limit });
@@ -427,6 +453,10 @@ impl Message {
             REFUSE => Self::Refuse(read(body, "REFUSE")?),
             SUBS => Self::Subs(read(body, "SUBS")?),
             BUSY => Self::Busy(read(body, "BUSY")?),
+            #[cfg(feature = "blobs")]
+            BLOB_WANT => Self::BlobWant(read(body, "BLOB_WANT")?),
+            #[cfg(feature = "blobs")]
+            BLOB => Self::Blob(read(body, "BLOB")?),
             IHAVE => Self::Ihave(read(body, "IHAVE")?),
             GRAFT => Self::Graft(read(body, "GRAFT")?),
             PRUNE => Self::Prune(read(body, "PRUNE")?),

@@ -44,6 +44,7 @@ fn create(app: &mut App, args: &CreateArgs) -> Result<()> {
         ends,
         zone: name,
         place: args.place.clone(),
+        ..FestivalInfo::default()
     };
     let device = &mut app.device;
     let festival = device.replica.create_festival(&info, time::now(), &mut device.rng)?;

@@ -1,6 +1,7 @@
 //! One file a group of commands.
 
 mod archive;
+pub(crate) mod blob;
 mod block;
 mod decide;
 mod doctor;
@@ -10,6 +11,7 @@ mod festival;
 pub(crate) mod fingerprint;
 mod follow;
 mod fork;
+mod health;
 pub(crate) mod import;
 mod request;
 mod resource;
@@ -62,6 +64,8 @@ pub(crate) fn run(app: &mut App, command: &Command) -> Result<()> {
         Command::Import(args) => import::import(app, args),
         Command::Export(args) => import::export(app, args),
         Command::Doctor => doctor::run(app),
+        Command::Health => health::run(app),
+        Command::Blob(command) => blob::run(app, command),
         Command::Fork(command) => fork::run(app, command),
         Command::Block { user, undo } => block::block(app, user, *undo),
         Command::Forget { user } => block::forget(app, user),

@@ -32,6 +32,7 @@ pub(crate) fn sync(app: App, args: &SyncArgs) -> Result<()> {
     }
     let home = app.device.home.clone();
     with_node(app, async |node, _, out| {
+        node.fetch_blobs(args.blobs.policy());
         let key = home.link_key()?;
         let bar = out.progress("receiving");
         let before = node.with(|replica| replica.festivals())?.len();

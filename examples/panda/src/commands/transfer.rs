@@ -28,6 +28,7 @@ const LINKS: usize = 64;
 pub(crate) fn serve(app: App, args: &ServeArgs) -> Result<()> {
     let home = app.device.home.clone();
     with_node(app, async |node, steward, out| {
+        node.fetch_blobs(args.blobs.policy());
         let key = home.link_key()?;
         // From here on a signal ends it cleanly.
         let mut stop = Box::pin(stopped()?);

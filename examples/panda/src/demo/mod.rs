@@ -4,7 +4,10 @@ mod peer;
 mod show;
 mod stage;
 
-use std::{path::Path, time::Instant as Stopwatch};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant as Stopwatch,
+};
 
 use anyhow::{Context as _, Result, bail};
 use interchange::{
@@ -17,12 +20,18 @@ use p2panda_core::{
 };
 
 use crate::{
-    cli::DemoArgs,
     commands::import,
     output::{Output, count},
     time,
 };
 use peer::{Meeting, Peer, meet};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// A schedule in frab/c3voc JSON, in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schedule: Option<PathBuf>,
+}
 
 /// A schedule small enough to look at.
 pub(crate) const BUILT_IN: &[u8] = include_bytes!("schedule.json");

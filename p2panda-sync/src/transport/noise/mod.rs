@@ -206,12 +206,12 @@ pub(super) async fn within<V>(
 }
 
 impl<T: Transport> Transport for NoiseTransport<T> {
-    fn binding(&self) -> Option<ChannelBinding> {
-        Some(self.binding)
+    fn peer_id(&self) -> Option<PeerId> {
+        Some(self.peer.into())
     }
 
-    fn peer_id(&self) -> Option<PeerId> {
-        Some(PeerId::new(self.peer.as_bytes()))
+    fn binding(&self) -> Option<ChannelBinding> {
+        Some(self.binding)
     }
 }
 
