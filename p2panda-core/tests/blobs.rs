@@ -57,7 +57,7 @@ fn a_blob_of_any_size_travels_in_pieces() {
         assert_eq!(bob.progress(&id).unwrap(), BlobProgress::Whole { size: size as u64 });
         // Who has it whole serves it.
         assert_eq!(self::pieces(&mut bob, &id), pieces);
-        assert_eq!(ada.piece(&id, pieces.len() as u32).unwrap(), None);
+        assert_eq!(ada.piece(&id, u32::try_from(pieces.len()).unwrap()).unwrap(), None);
     }
 }
 
@@ -239,11 +239,11 @@ fn a_festival_says_which_blobs_it_refers_to_and_from_where() {
     let mut both = vec![show_id.clone(), menu_id.clone()];
     both.sort();
     assert_eq!(view.entities_with(&two).unwrap(), both);
-    assert_eq!(view.entities_with(&one).unwrap(), [show_id.clone()]);
+    assert_eq!(view.entities_with(&one).unwrap(), std::slice::from_ref(&show_id));
     assert_eq!(view.entities_with(&three).unwrap(), []);
     let less = Event { images: [one].into(), ..Event::default() };
     ada.edit(festival, now, &mut rng, |edit| edit.update(&show_id, &less)).unwrap();
-    assert_eq!(ada.view(festival).entities_with(&two).unwrap(), [menu_id.clone()]);
+    assert_eq!(ada.view(festival).entities_with(&two).unwrap(), std::slice::from_ref(&menu_id));
     ada.edit(festival, now, &mut rng, |edit| edit.delete(&menu_id, &[])).unwrap();
     assert_eq!(ada.view(festival).blobs().unwrap(), [one]);
     ada.leave_festival(festival).unwrap();
