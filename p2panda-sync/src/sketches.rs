@@ -268,18 +268,18 @@ impl Sketches {
         }
     }
 
-    /// Drops the sketch that was not used for longest, our own salt's last.
+    /// Drops the sketch that was not used for longest; those of our own salt, one for each festival,
+    /// stay.
     fn make_room(&mut self) {
-        if self.sketches.len() < MAX_SKETCHES {
+        let own = self.salt.map(|used| used.salt);
+        let foreign = self.sketches.iter().filter(|((_, salt), _)| Some(*salt) != own);
+        if foreign.clone().count() < MAX_SKETCHES {
             return;
         }
-        let own = self.salt.map(|used| used.salt);
-        let oldest = self
-            .sketches
-            .iter()
-            .min_by_key(|((_, salt), kept)| (Some(*salt) == own, kept.last_use))
-            .map(|(oldest, _)| *oldest);
+        let oldest = foreign.min_by_key(|(_, kept)| kept.last_use).map(|(oldest, _)| *oldest);
         oldest.and_then(|oldest| self.sketches.remove(&oldest));
+        // What is made again in its place is not what was told of it.
+        self.given_up += 1;
     }
 
     /// The fingerprint of a festival's logs without some of them, as of now.

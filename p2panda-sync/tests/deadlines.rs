@@ -79,6 +79,24 @@ fn a_peer_that_has_everything_and_stays_is_left_after_a_while() {
 }
 
 #[test]
+fn a_live_link_ends_when_its_festival_was_left() {
+    let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
+    Author::new(11, festival(1).id()).fill(&mut opener.replica, 3, 10);
+    talk(SECOND, &mut opener, &mut acceptor);
+    acceptor.replica.leave_festival(festival(1).id()).unwrap();
+    while !acceptor.finished {
+        let due = acceptor.session.deadline().expect("it compares now and then");
+        acceptor.handle(due, Input::Deadline).unwrap();
+        while let Some(frame) = acceptor.next(due) {
+            opener.handle(due, Input::Frame(frame)).unwrap();
+            talk(due, &mut opener, &mut acceptor);
+        }
+        assert!(due < SECOND * 1_000);
+    }
+    assert!(acceptor.replica.logs(festival(1).id()).unwrap().is_empty());
+}
+
+#[test]
 fn a_live_link_without_news_wakes_only_who_accepted_it_and_that_to_compare() {
     let (mut opener, mut acceptor) = (Side::new(Role::Link, 1), Side::new(Role::Accept, 2));
     talk(SECOND, &mut opener, &mut acceptor);

@@ -61,7 +61,7 @@ async fn two_nodes_end_equal_over_an_encrypted_link() {
     b.with(|replica| Author::new(12, festival(1).id()).fill(replica, 200, 5_000));
     let (here, there) = pair().await;
     assert_eq!((here.peer(), there.peer()), (key(2).id(), key(1).id()));
-    assert_eq!(here.peer_id(), Some(PeerId::new(key(2).id().as_bytes())));
+    assert_eq!(here.peer_id(), Some(PeerId::from(key(2).id())));
     let (opener, acceptor) = tokio::join!(a.sync(here), b.accept(there));
     assert_eq!(opener.unwrap().entries_received, 200);
     assert_eq!(acceptor.unwrap().entries_received, 200);

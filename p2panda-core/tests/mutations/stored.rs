@@ -88,6 +88,7 @@ fn full(scene: &Scene, store: impl Store + 'static) {
         replica.accept(&liar.descriptor, branch.into_segment()).unwrap();
     }
     replica.block(Identity::generate(&mut rng).user()).unwrap();
+    replica.note(id, b"seen", Some(b"noted")).unwrap();
     replica.close(&mut rng).unwrap();
 }
 

@@ -244,6 +244,8 @@ impl Notes<'_> {
         let own = self.replica.own_documents(self.festival)?;
         let mut documents: BTreeSet<_> = own.into_iter().take(MAX_OWN).collect();
         match logs {
+            // Of a peer that is not known nothing is noted but what it says of our own.
+            None if self.peer.is_none() => {}
             None => documents.extend(self.replica.first_documents(self.festival, MAX_SAMPLE)?),
             Some(logs) => {
                 let moved: BTreeSet<_> = logs.iter().map(|log| log.document).collect();

@@ -9,7 +9,7 @@ use crate::error::SyncError;
 const WORK: u64 = 50_000;
 
 /// How long a window is.
-const WINDOW: Duration = Duration::from_secs(10);
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
 /// What a peer has cost in a window. It is kept with the peer where it is known who that is, so that
 /// connecting again does not help.
@@ -30,9 +30,10 @@ pub(super) const fn cells(count: usize) -> u64 {
     20 + 2 * count as u64
 }
 
-/// Looking at so many logs for a salt that was not seen before.
-pub(super) const fn salt(logs: usize) -> u64 {
-    100 + logs as u64 / 2
+/// Looking at so many logs for a salt that was not seen before. However many there are, what follows
+/// has to be possible in the same window.
+pub(super) fn salt(logs: usize) -> u64 {
+    (100 + logs as u64 / 2).min(WORK / 2)
 }
 
 /// Looking so many heads up.
@@ -45,8 +46,7 @@ impl Budget {
         if now.saturating_sub(self.since) >= WINDOW {
             *self = Self { since: now, spent: 0 };
         }
-        // What costs more than a window has may be done, but nothing else with it.
-        if self.spent > 0 && self.spent + work > WORK {
+        if self.spent + work > WORK {
             return Err(SyncError::Busy { retry_after: BUSY });
         }
         self.spent += work;
@@ -61,8 +61,10 @@ mod tests {
     #[test]
     fn a_peer_that_causes_too_much_work_has_to_wait() {
         let mut budget = Budget::default();
-        assert!(budget.charge(Duration::ZERO, salt(1_000_000)).is_ok(), "once");
-        assert!(matches!(budget.charge(Duration::ZERO, cells(1)), Err(SyncError::Busy { .. })));
+        assert!(budget.charge(Duration::ZERO, salt(1_000_000)).is_ok());
+        assert!(budget.charge(Duration::ZERO, syndromes(128)).is_ok(), "it is of use");
+        let again = budget.charge(Duration::ZERO, salt(1_000_000));
+        assert!(matches!(again, Err(SyncError::Busy { .. })));
         assert!(budget.charge(WINDOW, cells(1)).is_ok());
         let decode = |budget: &mut Budget| budget.charge(WINDOW, syndromes(128));
         let decoded = (0..1000).take_while(|_| decode(&mut budget).is_ok()).count();

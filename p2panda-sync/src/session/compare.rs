@@ -296,12 +296,19 @@ impl Exchange {
                 return Err(PeerFault::Message("RESALT").into());
             }
             self.charge(budget::salt(0), cx)?;
-            return self.resalt(place, true, cx);
+            // On a live link every other one would pay for it.
+            let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
+            let fresh = !self.caught_up || common.sketch(cx)?.collided();
+            return self.resalt(place, fresh, cx);
         };
         cx.report.answered();
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         if common.is_narrowing() {
             return Err(PeerFault::Unexpected("RESALT").into());
+        }
+        if cx.replica.festival(common.festival)?.is_none() {
+            self.end();
+            return Ok(());
         }
         let salt = Salt(salt.0);
         let logs = common.sketch(cx)?.len();

@@ -76,7 +76,9 @@ pub(super) struct Exchange {
     /// Logs that this session took in, and whether others have changed since it began.
     pub(super) received: BTreeSet<LogId>,
     pub(super) disturbed: bool,
+    /// How many questions were answered, since when.
     pub(super) wants_served: usize,
+    pub(super) wants_since: Duration,
     pub(super) budget: Budget,
     pub(super) seed: u64,
 
@@ -200,6 +202,7 @@ impl Exchange {
             received: BTreeSet::new(),
             disturbed: false,
             wants_served: 0,
+            wants_since: cx.now,
             budget: Budget::default(),
             seed,
             sent: 0,
@@ -220,6 +223,11 @@ impl Exchange {
             moved: 0,
         };
         (this, starts)
+    }
+
+    /// This side goes, as it follows other festivals now than when the session began.
+    pub(super) const fn end(&mut self) {
+        self.ended = true;
     }
 
     /// The connection was closed by a peer that had everything.
@@ -443,7 +451,7 @@ impl Exchange {
             Some(salt) => salt,
             None => cx.sketches.salt(cx.now),
         };
-        let message = self.begin_again(place, salt, cx)?;
+        let message = self.begin_again(place, salt, fresh, cx)?;
         self.queue.push_back(Message::Resalt(message));
         Ok(())
     }
@@ -452,17 +460,16 @@ impl Exchange {
         &mut self,
         place: u64,
         salt: Salt,
+        is_asked: bool,
         cx: &mut Context<'_>,
     ) -> Result<Resalt, SyncError> {
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
-        if common.salt != salt {
+        // A salt that has had its day is nobody's fault.
+        if common.salt != salt && is_asked {
             let logs = common.sketch(cx)?.len();
             self.charge(budget::salt(logs), cx)?;
         }
         self.restart(place, salt);
-        if self.caught_up {
-            self.wants_served = 0;
-        }
         let common = self.commons.get_mut(&place).ok_or(PeerFault::Unexpected("RESALT"))?;
         let sums = common.sums(cx, &self.refusals)?;
         Ok(Resalt { place, sketch: Some((Token(salt.0), sums.into())) })

@@ -6,7 +6,9 @@ use p2panda_core::{
     AcceptError, Accepted, DocumentId, FestivalId, LogId, Seal, Segment, SegmentError,
 };
 
-use super::{Context, exchange::Exchange, outgoing::named, report::SyncEvent, wishes::Wish};
+use super::{
+    Context, budget, exchange::Exchange, outgoing::named, report::SyncEvent, wishes::Wish,
+};
 use crate::{
     error::{PeerFault, SyncError},
     sketch::{Difference, Fp},
@@ -94,6 +96,13 @@ impl Exchange {
         let festival = common.festival;
         let wants = Wants::from_bytes(&want.logs).ok_or(PeerFault::Message("WANT"))?.0;
         let held = common.sketch(cx)?.len();
+        if wants.is_empty() {
+            return Err(PeerFault::Message("WANT").into());
+        }
+        self.charge(budget::heads(wants.len()), cx)?;
+        if self.caught_up && cx.now.saturating_sub(self.wants_since) >= budget::WINDOW {
+            (self.wants_served, self.wants_since) = (0, cx.now);
+        }
         self.wants_served += wants.len();
         if self.wants_served > held + SPARE_WISHES {
             return Err(PeerFault::TooMany("wants").into());
@@ -239,7 +248,10 @@ impl Exchange {
             Err(AcceptError::Blocked(_)) => self.refuse_blocked(festival, log, cx.now),
             Err(AcceptError::NotKept(_)) => self.refuse_log(festival, log, Duration::MAX, cx.now),
             Err(AcceptError::UnknownFestival(_)) => {
-                // Left since the session began.
+                // Left since the session began: a link begins anew without it.
+                if self.is_live() {
+                    self.end();
+                }
                 if let Some((place, key)) = self.key_of(festival, &log) {
                     self.wishes.drop(place, key);
                 }

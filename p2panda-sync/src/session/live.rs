@@ -457,6 +457,14 @@ impl Exchange {
         let places: Vec<u64> = behind.take(MAX_COMPARED).collect();
         let last = places.last().filter(|last| self.commons.range(**last + 1..).next().is_some());
         live.next_compared = last.map_or(0, |last| last + 1);
-        places.into_iter().try_for_each(|place| self.resalt(place, false, cx))
+        for place in places {
+            let Some(common) = self.commons.get(&place) else { continue };
+            if cx.replica.festival(common.festival)?.is_none() {
+                self.end();
+                return Ok(());
+            }
+            self.resalt(place, false, cx)?;
+        }
+        Ok(())
     }
 }

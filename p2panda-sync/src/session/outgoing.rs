@@ -11,7 +11,22 @@ use crate::{
 
 impl Exchange {
     pub(super) fn next_want(&mut self, cx: &mut Context<'_>) -> Result<Option<Message>, SyncError> {
-        let Some(place) = self.wishes.next_place() else { return Ok(None) };
+        while self.wishes.has_room()
+            && let Some(place) = self.wishes.next_place()
+        {
+            let want = self.next_want_of(place, cx)?;
+            if want.is_some() {
+                return Ok(want);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_want_of(
+        &mut self,
+        place: u64,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Message>, SyncError> {
         let mut wants = Wants::default();
         while wants.0.len() < Wants::MAX
             && self.wishes.has_room()
@@ -34,10 +49,10 @@ impl Exchange {
             wants.0.push(Wanted { key: Stand::short(key), from, digest });
             self.wishes.ask(place, key, wish);
         }
-        let grafts = self.live.as_mut().is_some_and(|live| live.grafts(place));
         if wants.0.is_empty() {
             return Ok(None);
         }
+        let grafts = self.live.as_mut().is_some_and(|live| live.grafts(place));
         let want = Want { place, logs: wants.to_bytes().into() };
         Ok(Some(if grafts { Message::Graft(want) } else { Message::Want(want) }))
     }
@@ -69,6 +84,13 @@ impl Exchange {
             let from = self.known_to_peer(&log);
             let Some(segment) = cx.replica.segment(&log, from)? else {
                 self.push.pop_first();
+                if cx.replica.held(&log)?.is_none() {
+                    // It was removed since the peer asked for it, or was to get it.
+                    let keys = self.commons.iter().map(|(at, common)| (*at, common.keys.key(&log)));
+                    for (place, key) in keys.collect::<Vec<_>>() {
+                        self.deny(place, vec![key]);
+                    }
+                }
                 // It may end at a signed head; where it is cut there, that has to be proved too.
                 if let Some(proof) = cx.replica.fork_proof(&log)?
                     && self.proved.get(&log) != Some(&proof.at().length)

@@ -57,6 +57,9 @@ pub use self::{
 #[cfg(test)]
 pub(crate) use key::narrow::set_key_bits;
 
+/// How many bits of a key, the lowest, are left out where a log is named by it on the wire.
+pub(crate) const UNNAMED: u32 = 21;
+
 /// A log that the two sides do not hold alike, as far as a sketch tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -127,6 +130,11 @@ impl Sketch {
             btree_map::Entry::Vacant(free) => _ = free.insert((*log, item.value)),
             btree_map::Entry::Occupied(_) => self.sums.collided = true,
         }
+        // Logs are asked for by the first bits of their keys alone.
+        let name = item.key.value() >> UNNAMED;
+        let from = self.logs.range(Fp::new(name << UNNAMED)..);
+        let alike = from.take_while(|(key, _)| key.value() >> UNNAMED == name);
+        self.sums.collided |= alike.take(2).count() > 1;
     }
 
     /// The sums alone.
@@ -139,7 +147,8 @@ impl Sketch {
         &mut self.sums
     }
 
-    /// Whether two logs have one key: another salt is needed.
+    /// Whether the keys of two logs begin alike, so that they cannot be named by them: another salt
+    /// is needed.
     #[must_use]
     pub const fn collided(&self) -> bool {
         self.sums.collided()

@@ -200,6 +200,20 @@ fn logs_that_are_as_long_but_differ_are_told_apart() {
 }
 
 #[test]
+fn two_logs_whose_keys_begin_alike_are_noticed() {
+    let keys = keys(1);
+    let mut named = std::collections::HashMap::new();
+    let alike =
+        (1..).find_map(|n| Some((named.insert(keys.key(&log(n)).value() >> UNNAMED, n)?, n)));
+    let (one, other) = alike.unwrap();
+    assert_ne!(keys.key(&log(one)), keys.key(&log(other)));
+    let mut sketch = Sketch::new(keys, &Map::from([(log(one), entry(5, 0, false))]));
+    assert!(!sketch.collided());
+    sketch.set(&log(other), None, Some(&entry(1, 0, false)));
+    assert!(sketch.collided());
+}
+
+#[test]
 fn two_logs_with_one_key_are_noticed() {
     // No two such logs can be found; one log that is put in twice looks the same.
     let mut sketch = Sketch::new(keys(1), &Map::from([(log(1), entry(5, 0, false))]));

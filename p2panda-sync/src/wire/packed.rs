@@ -1,6 +1,6 @@
 //! What comes by the thousand, packed closer than CBOR would: wishes, and the vector of all logs.
 
-use crate::sketch::{Fp, Hint};
+use crate::sketch::{Fp, Hint, UNNAMED as SHORT};
 
 /// The most wishes of one `WANT`: at most 19 bytes each.
 pub(crate) const MAX_WANTS: usize = 800;
@@ -10,10 +10,6 @@ pub(crate) const MAX_STANDS: usize = 1300;
 
 /// The most heads of one `IHAVE`: at most 19 bytes each.
 pub(crate) const MAX_HEADS: usize = 512;
-
-/// The bits of a key that are left out: of what remains, 40 bits, no two logs of a festival have
-/// the same but by a chance of one in a million, and then the wrong one is sent.
-const SHORT: u32 = 21;
 
 /// One log of a `WANT`: the first 40 bits of its key, the length that is held, and where it is not
 /// zero a digest of the chain value there.
