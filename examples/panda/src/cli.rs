@@ -5,7 +5,6 @@ mod planning;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use p2panda_core::UserId;
 
 use crate::{
     commands::blob::{BlobArgs, BlobCommand},

@@ -1,7 +1,5 @@
 //! What can be typed about resources, events, requests and decisions.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use p2panda_core::UserId;
 
