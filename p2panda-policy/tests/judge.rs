@@ -183,7 +183,7 @@ fn following_many_decisions_that_merge_reads_what_each_is_about_and_no_more() {
         let user = Identity::generate(&mut rng);
         let counting = Counting::new();
         let now = Instant::default();
-        let mut devices = [Box::new(counting.clone()) as Box<_>, Box::new(MemoryStore::new())].map(
+        let mut devices = [Box::new(counting.clone()) as Box<dyn p2panda_core::store::Store>, Box::new(MemoryStore::new())].map(
             |store: Box<dyn p2panda_core::store::Store>| {
                 Replica::open(store, user.clone(), Box::new(NoResume)).unwrap()
             },
