@@ -50,10 +50,8 @@ impl Judge {
             let changes = view.changes(self.cursor, CHANGES)?;
             let Some((newest, _)) = changes.last() else { return Ok(touched) };
             let newest = *newest;
-            for (_, id) in changes {
-                for resource in self.resources_of(view, id)? {
-                    touched.extend(self.changed(&resource));
-                }
+            for resource in self.resources_of(view, changes)? {
+                touched.extend(self.changed(&resource));
             }
             self.cursor = newest;
         }
@@ -137,20 +135,36 @@ impl Judge {
         self.evaluations
     }
 
-    /// The resources that a changed row is about.
-    fn resources_of(&self, view: View<'_>, id: EntityId) -> Result<Vec<EntityId>, StoreError> {
-        if id.local.is_record() {
-            if let Some(fact) = view.record(&id)? {
-                return Ok(vec![fact.record.resource().clone()]);
+    /// The resources that changed rows are about.
+    fn resources_of(
+        &self,
+        view: View<'_>,
+        changes: Vec<(u64, EntityId)>,
+    ) -> Result<BTreeSet<EntityId>, StoreError> {
+        let (mut resources, mut gone) = (BTreeSet::new(), BTreeSet::new());
+        for (_, id) in changes {
+            if id.local.is_record() {
+                match view.resource_of(&id)? {
+                    Some(resource) => drop(resources.insert(resource)),
+                    None => drop(gone.insert(id)),
+                }
+                continue;
             }
-            // A record that is gone was in a log that was cut; that is rare.
-            let held = |judged: &&Arc<Judged>| judged.facts.records.iter().any(|f| f.id == id);
-            let held = self.judged.values().filter(held);
-            return Ok(held.map(|judged| judged.facts.id.clone()).collect());
+            let fields = view.fields(&id)?;
+            let kind = fields.as_ref().and_then(|fields| fields.get("kind")?.as_text());
+            let was = self.judged.contains_key(&id) || self.dependents.contains_key(&id);
+            if kind == Some(Resource::KIND) || was {
+                resources.insert(id);
+            }
         }
-        let fields = view.fields(&id)?;
-        let kind = fields.as_ref().and_then(|fields| fields.get("kind")?.as_text());
-        let was = self.judged.contains_key(&id) || self.dependents.contains_key(&id);
-        Ok(if kind == Some(Resource::KIND) || was { vec![id] } else { Vec::new() })
+        // A record that is gone was in a log that was cut; that is rare.
+        if !gone.is_empty() {
+            let held = |judged: &&Arc<Judged>| {
+                judged.facts.records.iter().any(|fact| gone.contains(&fact.id))
+            };
+            let held = self.judged.values().filter(held);
+            resources.extend(held.map(|judged| judged.facts.id.clone()));
+        }
+        Ok(resources)
     }
 }

@@ -1,8 +1,13 @@
 //! A judge who follows a view judges again only what a change touches.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../p2panda-core/tests/common/counting.rs"]
+#[allow(dead_code)]
+mod counting;
+
 use std::collections::BTreeSet;
 
+use counting::Counting;
 use p2panda_core::{
     EntityId, Festival, Identity, Replica,
     schema::{
@@ -158,4 +163,63 @@ fn a_token_that_arrives_later_is_noticed() {
     let view = bed.replica.view(festival);
     let judged = judge.resource(view, &gated).unwrap().unwrap();
     assert_eq!(judged.evaluation.verdicts[&request.0].name(), "tentative");
+}
+
+fn hand_over(from: &Replica, to: &mut Replica, festival: &Festival) {
+    for (log, _) in from.logs(festival.id()).unwrap() {
+        let descriptor = from.descriptor(&log.document).unwrap().unwrap();
+        let held = |to: &Replica| to.held(&log).unwrap().map_or(0, |tip| tip.length);
+        while let Some(segment) = from.segment(&log, held(to)).unwrap() {
+            to.accept(&descriptor, segment.into_segment()).unwrap();
+        }
+    }
+    to.flush().unwrap();
+}
+
+#[test]
+fn following_many_decisions_that_merge_reads_what_each_is_about_and_no_more() {
+    let reads = [20, 80].map(|rounds| {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let user = Identity::generate(&mut rng);
+        let counting = Counting::new();
+        let now = Instant::default();
+        let mut devices = [Box::new(counting.clone()) as Box<dyn p2panda_core::store::Store>, Box::new(MemoryStore::new())].map(
+            |store: Box<dyn p2panda_core::store::Store>| {
+                Replica::open(store, user.clone(), Box::new(NoResume)).unwrap()
+            },
+        );
+        let festival = devices[0].create_festival(&FestivalInfo::default(), now, &mut rng).unwrap();
+        devices[1].join(&festival).unwrap();
+        let offer = Resource { policy: Manual::spec(), ..Resource::default() };
+        let id = festival.id();
+        let resource = devices[0].edit(id, now, &mut rng, |edit| edit.create(&offer)).unwrap();
+        let span = Span { starts: now, ends: Instant::from_millis(1) };
+        let terms = Terms { event: resource.clone(), resource: resource.clone(), span, units: 1 };
+        for round in 0..rounds {
+            for at in 0..2 {
+                let [one, other] = &mut devices;
+                let (from, to) = if at == 0 { (other, one) } else { (one, other) };
+                hand_over(from, to, &festival);
+                let decision = Decision {
+                    request: resource.clone(),
+                    terms: terms.clone(),
+                    policy: Manual::spec().hash(),
+                    answer: Answer::Deny,
+                    reason: format!("{round} {at}"),
+                };
+                devices[at].edit(id, now, &mut rng, |edit| edit.decide(decision)).unwrap();
+            }
+        }
+        let [one, other] = &mut devices;
+        hand_over(other, one, &festival);
+        let view = devices[0].view(id);
+        let facts = view.facts(&resource).unwrap().unwrap();
+        assert_eq!(facts.records.len(), 2 * rounds);
+        assert!(facts.records[0].position.causality.merges().len() >= 2 * rounds - 2);
+        counting.take();
+        let mut judge = Judge::new(Policies::default());
+        assert!(judge.follow(view).unwrap().contains(&resource));
+        counting.take().read()
+    });
+    assert!(reads[1] <= 5 * reads[0], "{reads:?}");
 }

@@ -18,6 +18,7 @@ pub(crate) use amendment::{amended_document, editors};
 pub use draw::{Draw, Lot};
 pub use entity::{Entity, Event, FestivalInfo, FestivalLink, Location, Profile, Resource};
 pub(crate) use known::known;
+pub(crate) use record::decisions_label;
 pub use record::{
     Answer, Decision, MAX_POLICY, MAX_RECORD, PolicyHash, PolicySpec, Record, Release, Request,
     Span, Terms, Withdrawal,

@@ -198,3 +198,8 @@ impl Record {
         }
     }
 }
+
+/// The label of the document in which a user's decisions on a resource stand.
+pub(crate) fn decisions_label(resource: &EntityId) -> String {
+    format!("decisions/{}", to_text(&hash(Domain::Record, resource.to_string().as_bytes())))
+}

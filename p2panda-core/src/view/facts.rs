@@ -17,7 +17,10 @@ pub struct Position {
     pub incarnation: Incarnation,
     /// The entry in that incarnation's log of the record's document, from 0.
     pub index: u64,
-    /// From what follows what the entry had seen of the document's *other* incarnations.
+    /// From what follows what the entry had seen of the document's *other* incarnations. Only
+    /// decisions are ever compared: a view leaves it empty for other records, and for decisions
+    /// that stand elsewhere than in their author's document for that resource. Of those only the
+    /// order in one log counts.
     pub causality: Causality,
 }
 

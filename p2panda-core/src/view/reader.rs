@@ -70,15 +70,17 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         let mut start = prefix.to_vec();
+        let mut page = 1;
         loop {
-            let Some((key, _)) = self.store.range(table, &start, end.as_deref(), 1)?.pop() else {
-                return Ok(false);
-            };
-            if self.batch.is_none_or(|batch| batch.get(table, &key).is_none()) {
+            let entries = self.store.range(table, &start, end.as_deref(), page)?;
+            let deleted = |key| self.batch.is_some_and(|batch| batch.get(table, key).is_some());
+            if entries.iter().any(|(key, _)| !deleted(key)) {
                 return Ok(true);
             }
-            start = key;
-            start.push(0);
+            let Some((last, _)) = entries.last() else { return Ok(false) };
+            start = [last, &[0][..]].concat();
+            // The more of them the batch deletes, the more are likely to come.
+            page = (2 * page).min(MOST_AT_ONCE);
         }
     }
 
@@ -147,6 +149,9 @@ impl<'a> Reader<'a> {
         Ok(Ok(value_of(&prefix, entries)?.and_then(Value::into_map)))
     }
 }
+
+/// How many keys are looked through at once.
+const MOST_AT_ONCE: usize = 512;
 
 /// An entity of this many rows is not read whole where a few of its fields will do.
 const SMALL: usize = 128;

@@ -1,7 +1,7 @@
 //! Rows and indexes of records. A record never changes, but what it means for others does, in
 //! whatever order they arrive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -10,8 +10,9 @@ use crate::{
     codec,
     document::Content,
     id::{DocumentId, EntityId, FestivalId, Incarnation, UserId},
+    log::DocumentDescriptor,
     replica::damaged,
-    schema::{Answer, Record, Span, Terms},
+    schema::{Answer, Decision, Record, Span, Terms, decisions_label},
     store::{StoreError, Table},
     view::{
         Causality, Fact, Position,
@@ -144,6 +145,9 @@ impl Reader<'_> {
 }
 
 /// Records as facts: what is known of their documents' causality is read once.
+///
+/// Only decisions are compared, and there is one document for those of a user on a resource. So
+/// whoever asks about every resource reads no document twice.
 pub(super) struct Facts<'a> {
     reader: Reader<'a>,
     documents: BTreeMap<DocumentId, Causality>,
@@ -158,19 +162,43 @@ impl<'a> Facts<'a> {
     pub(super) fn get(&mut self, id: EntityId) -> Result<Option<Fact>, StoreError> {
         let Some(row) = self.reader.record_row(&id)? else { return Ok(None) };
         let Some(Signed { author, record }) = row.signed() else { return Ok(None) };
-        let causality = match self.documents.get(&id.document) {
-            Some(known) => known.clone(),
-            None if !row.merged => Causality::default(),
-            None => {
-                let read = self.reader.causality(&id.document)?;
-                self.documents.insert(id.document, read.clone());
-                read
-            }
+        let RecordRow { incarnation, index, merged, .. } = row;
+        let causality = if self.is_ordered(&id.document, &author, &record) {
+            self.causality(id.document, merged)?
+        } else {
+            Causality::default()
         };
-        let RecordRow { incarnation, index, .. } = row;
         let position = Position { incarnation, index, causality };
         Ok(Some(Fact { id, author, record, position }))
     }
+
+    /// Whether a record is a decision in the document that is there for it.
+    fn is_ordered(&self, document: &DocumentId, author: &UserId, record: &Record) -> bool {
+        let Record::Decision(Decision { terms, .. }) = record else { return false };
+        let (festival, label) = (self.reader.festival, decisions_label(&terms.resource));
+        DocumentDescriptor { festival, user: *author, label }.id() == *document
+    }
+
+    fn causality(&mut self, document: DocumentId, merged: bool) -> Result<Causality, StoreError> {
+        Ok(match self.documents.get(&document) {
+            Some(known) => known.clone(),
+            None if !merged => Causality::default(),
+            None => {
+                let read = self.reader.causality(&document)?;
+                self.documents.insert(document, read.clone());
+                read
+            }
+        })
+    }
+}
+
+/// What records of a batch bear on, to be looked at once when all of them are there: many may name
+/// the same.
+#[derive(Default)]
+pub(super) struct Concerned {
+    /// Decisions, each with the request that it answers and who made it.
+    decisions: BTreeMap<EntityId, (EntityId, UserId)>,
+    requests: BTreeSet<EntityId>,
 }
 
 impl RowWriter<'_> {
@@ -179,6 +207,7 @@ impl RowWriter<'_> {
         &mut self,
         id: &EntityId,
         content: Option<Content>,
+        concerned: &mut Concerned,
     ) -> Result<(), StoreError> {
         let new = content.and_then(|content| RecordRow::new(self.user, content));
         let old = self.reader().record_row(id)?;
@@ -192,27 +221,47 @@ impl RowWriter<'_> {
         self.replace_entries(entries(&old), entries(&new));
         self.set(Table::Rows, row_key(festival, id), new.as_ref().map(codec::encode));
         self.record_change(id)?;
+        let is_there = new.is_some();
         let row = new.or(old);
         let Some(Signed { record, author }) = row.and_then(|row| row.signed()) else {
             return Ok(());
         };
         match record {
-            Record::Request(request) => self.reopen(id, &request.terms.resource),
-            Record::Withdrawal(withdrawal) => self.reopen_known(&withdrawal.request),
-            Record::Decision(decision) => self.stand(id, &decision.request, &author),
+            Record::Request(request) if !is_there => {
+                self.set_open(id, &request.terms.resource, false)?;
+            }
+            Record::Request(_) => drop(concerned.requests.insert(id.clone())),
+            Record::Withdrawal(withdrawal) => drop(concerned.requests.insert(withdrawal.request)),
+            Record::Decision(decision) => {
+                concerned.decisions.insert(id.clone(), (decision.request, author));
+            }
             Record::Release(release) => {
-                for decision in &release.decisions {
-                    let signed = self.reader().signed(decision)?;
+                for decision in release.decisions {
+                    // One that comes or goes with this batch is concerned by itself.
+                    let signed = self.reader().signed(&decision)?;
                     if let Some(Signed { record: Record::Decision(terms), author: decider }) =
                         signed
                         && decider == author
                     {
-                        self.stand(decision, &terms.request, &author)?;
+                        concerned.decisions.insert(decision, (terms.request, author));
                     }
                 }
-                Ok(())
             }
         }
+        Ok(())
+    }
+
+    /// Looks again at what records bear on.
+    pub(super) fn settle(&mut self, concerned: Concerned) -> Result<(), StoreError> {
+        let Concerned { decisions, mut requests } = concerned;
+        for (decision, (request, author)) in decisions {
+            self.stand(&decision, &request, &author)?;
+            requests.insert(request);
+        }
+        for request in &requests {
+            self.reopen(request)?;
+        }
+        Ok(())
     }
 
     /// Notes whether a decision stands: it is there and was not released by who made it.
@@ -227,25 +276,27 @@ impl RowWriter<'_> {
         let parts: [&[u8]; 3] = [&id_part(request), author.as_bytes(), &id_part(decision)];
         let key = index_key(IndexOf::Standing, self.festival, &parts);
         self.set(Table::Index, key, stands.then(Vec::new));
-        self.reopen_known(request)
+        Ok(())
     }
 
     /// Notes whether a request that may be there is open.
-    fn reopen_known(&mut self, request: &EntityId) -> Result<(), StoreError> {
+    fn reopen(&mut self, request: &EntityId) -> Result<(), StoreError> {
         match self.reader().signed(request)? {
-            Some(Signed { record: Record::Request(asked), .. }) => {
-                self.reopen(request, &asked.terms.resource)
+            Some(Signed { record: Record::Request(asked), author }) => {
+                let resource = asked.terms.resource;
+                let open = self.reader().is_open(request, &author, &resource)?;
+                self.set_open(request, &resource, open)
             }
             _ => Ok(()),
         }
     }
 
-    /// Notes whether a request for a resource is open.
-    fn reopen(&mut self, request: &EntityId, resource: &EntityId) -> Result<(), StoreError> {
-        let open = match self.reader().signed(request)? {
-            Some(asked) => self.reader().is_open(request, &asked.author, resource)?,
-            None => false,
-        };
+    fn set_open(
+        &mut self,
+        request: &EntityId,
+        resource: &EntityId,
+        open: bool,
+    ) -> Result<(), StoreError> {
         let parts: [&[u8]; 2] = [&id_part(resource), &id_part(request)];
         let key = index_key(IndexOf::Open, self.festival, &parts);
         if self.reader().get(Table::Index, &key)?.is_some() != open {
@@ -265,8 +316,8 @@ impl RowWriter<'_> {
         self.put(Table::Index, key, vec![]);
         let prefix = index_key(IndexOf::Open, self.festival, &[document.as_bytes()]);
         for (key, _) in self.reader().scan(Table::Index, &prefix)? {
-            let (resource, rest) = read_id(&key[33..])?;
-            self.reopen(&read_id(rest)?.0, &resource)?;
+            let (_, request) = read_id(&key[33..])?;
+            self.reopen(&read_id(request)?.0)?;
         }
         Ok(())
     }

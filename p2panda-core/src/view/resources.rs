@@ -40,6 +40,16 @@ impl View<'_> {
         Facts::new(self.reader()).get(id.clone())
     }
 
+    /// The resource that a record is about; `None` where the record is unknown or of no known
+    /// form. Unlike [`View::record`] it reads a single row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resource_of(&self, record: &EntityId) -> Result<Option<EntityId>, StoreError> {
+        let signed = self.reader().signed(record)?;
+        Ok(signed.map(|Signed { record, .. }| record.resource().clone()))
+    }
+
     /// All that is known of a resource, for the policies.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What follows when entries of a document count no more.
 
+mod cost;
+
 use std::collections::BTreeSet;
 
 use super::{View, keys::IndexOf, writer::RowWriter};
@@ -12,7 +14,7 @@ use crate::{
         Answer, Decision, Event, Instant, PolicySpec, Record, Release, Request, Span, Terms,
         write_fields,
     },
-    store::{Batch, MemoryStore, Store as _, Table},
+    store::{Batch, MemoryStore, Store, Table},
 };
 
 const OWNER: UserId = UserId::from_bytes([7; 32]);
@@ -31,7 +33,7 @@ fn document(edit: impl FnOnce(&mut Draft)) -> Document {
 }
 
 /// Makes the rows those of a document, whatever they were before.
-fn show(store: &mut MemoryStore, descriptor: &DocumentDescriptor, now: &Document) {
+fn show(store: &mut impl Store, descriptor: &DocumentDescriptor, now: &Document) {
     let had: BTreeSet<LocalId> = store
         .range(Table::Rows, &[], None, usize::MAX)
         .unwrap()

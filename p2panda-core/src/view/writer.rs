@@ -16,6 +16,7 @@ use crate::{
             row_key,
         },
         reader::{Reader, cells},
+        records::Concerned,
     },
 };
 
@@ -76,15 +77,16 @@ impl<'a> RowWriter<'a> {
     ) -> Result<(), StoreError> {
         let id = self.descriptor.id();
         self.merges(&id, document, touched)?;
+        let mut concerned = Concerned::default();
         for (local, wrote) in touched.iter() {
             let id = EntityId::new(id, local.clone());
             if local.is_record() {
-                self.record(&id, document.read(local))?;
+                self.record(&id, document.read(local), &mut concerned)?;
             } else {
                 self.entity(&id, document, wrote)?;
             }
         }
-        Ok(())
+        self.settle(concerned)
     }
 
     /// Writes the feed's counter; the next writer of this batch goes on from what is returned.

@@ -3,7 +3,7 @@
 use automerge::legacy::OpId;
 use p2panda_core::{
     EntityId, Incarnation, LocalId,
-    schema::{Record, Withdrawal},
+    schema::{Answer, Decision, Instant, PolicySpec, Record, Span, Terms, Withdrawal},
 };
 
 use crate::{
@@ -243,16 +243,46 @@ pub(crate) fn records(forge: &mut Forge) -> Input {
 /// Thousands of incarnations, each of which has seen all before it and puts a few records. The
 /// first arrives last: all of it comes to be in one batch.
 pub(crate) fn a_crowd_with_records(forge: &mut Forge) -> Input {
+    let resource = stage();
+    let request = EntityId::new(resource.document, "#x".parse().unwrap());
+    a_crowd(forge, |n| {
+        let (resource, request) = (resource.clone(), request.clone());
+        Record::Withdrawal(Withdrawal { resource, request, reason: n.to_string() })
+    })
+}
+
+/// The same with decisions on one resource.
+pub(crate) fn a_crowd_that_decides(forge: &mut Forge) -> Input {
+    a_crowd(forge, |n| decision(stage(), n))
+}
+
+/// The same with decisions, each on a resource of its own.
+pub(crate) fn a_crowd_with_resources(forge: &mut Forge) -> Input {
+    a_crowd(forge, |n| {
+        let local = format!("r{n}").parse().unwrap();
+        decision(EntityId::new(stage().document, local), n)
+    })
+}
+
+fn decision(resource: EntityId, n: u64) -> Record {
+    let span = Span { starts: Instant::from_millis(0), ends: Instant::from_millis(1) };
+    let (event, request) = (resource.clone(), resource.clone());
+    Record::Decision(Decision {
+        request,
+        terms: Terms { event, resource, span, units: 1 },
+        policy: PolicySpec::new("manual").hash(),
+        answer: Answer::Deny,
+        reason: n.to_string(),
+    })
+}
+
+fn a_crowd(forge: &mut Forge, record: impl Fn(u64) -> Record) -> Input {
     use automerge::{ScalarValue, legacy::OpType};
-    let stage: EntityId = stage();
-    let request = EntityId::new(stage.document, "#x".parse().unwrap());
     let (mut last, mut n) = (None, 0_u64);
     let mut input = incarnations(forge, MIB, |forge, writer| {
         let operations = (0..2).map(|_| {
             n += 1;
-            let (resource, request) = (stage.clone(), request.clone());
-            let reason = n.to_string();
-            let content = Record::Withdrawal(Withdrawal { resource, request, reason }).to_bytes();
+            let content = record(n).to_bytes();
             let key = LocalId::of_record(&content);
             op(None, key.as_str(), OpType::Put(ScalarValue::Bytes(content)), vec![])
         });
@@ -266,7 +296,7 @@ pub(crate) fn a_crowd_with_records(forge: &mut Forge) -> Input {
     input
 }
 
-fn record_name(content: &[u8]) -> String {
+pub(crate) fn record_name(content: &[u8]) -> String {
     let hash = blake3::derive_key("p2panda 1 record", content);
     format!("#{}", data_encoding::BASE32_NOPAD.encode(&hash).to_lowercase())
 }
@@ -299,8 +329,12 @@ fn incarnations(
 }
 
 pub(crate) fn apart(forge: &mut Forge) -> Input {
+    apart_of(forge, MIB)
+}
+
+pub(crate) fn apart_of(forge: &mut Forge, bytes: usize) -> Input {
     let mut n = 0;
-    incarnations(forge, MIB, |forge, writer| {
+    incarnations(forge, bytes, |forge, writer| {
         n += 1;
         forge.change(writer, &[], vec![op(None, &format!("f{}", name(n)), MAP, vec![])])
     })

@@ -12,6 +12,7 @@ mod forge;
 mod others;
 
 use std::{
+    collections::BTreeSet,
     sync::{Mutex, PoisonError},
     time::Instant as Clock,
 };
@@ -22,6 +23,7 @@ use p2panda_core::{
     Stopped, Tip, VerifiedSegment,
     schema::Instant,
     store::{NoResume, RedbStore},
+    view::{Fact, ResourceFacts},
 };
 use peak_alloc::PeakAlloc;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -78,7 +80,11 @@ fn is_printed() -> bool {
 
 /// The segments in which an input arrives.
 fn segments(input: Input) -> Vec<Segment> {
-    let (user, document) = (user(), descriptor().id());
+    segments_of(&descriptor(), input)
+}
+
+fn segments_of(descriptor: &DocumentDescriptor, input: Input) -> Vec<Segment> {
+    let (user, document) = (user(), descriptor.id());
     let mut segments = Vec::new();
     for (incarnation, log) in input {
         let log_id = LogId { document, incarnation };
@@ -102,15 +108,32 @@ fn segments(input: Input) -> Vec<Segment> {
     segments
 }
 
-/// What a policy would ask: the positions of all records, and what they had seen of each other.
-fn ask_about_records(replica: &Replica) {
-    let Some(facts) = replica.view(festival().id()).facts(&stage()).unwrap() else { return };
-    if let [first, .., last] = &facts.records[..] {
-        let seen = [first, last].map(|fact| fact.position.seen().len());
-        let precedes = |fact: &&p2panda_core::view::Fact| fact.position.precedes(&last.position);
-        let before = facts.records.iter().filter(precedes).count();
-        assert!(before <= 2 * (seen[1] + 1), "{before} records before the last");
+/// What a policy would ask, of all resources at once: the positions of their records, and what
+/// those had seen of each other. How many facts there are, and the most seen by one.
+fn ask_about_records(replica: &Replica) -> (usize, usize) {
+    let view = replica.view(festival().id());
+    let (mut cursor, mut resources) = (0, BTreeSet::new());
+    loop {
+        let changes = view.changes(cursor, 512).unwrap();
+        let Some((newest, _)) = changes.last() else { break };
+        cursor = *newest;
+        for (_, id) in changes.iter().filter(|(_, id)| id.local.is_record()) {
+            resources.extend(view.resource_of(id).unwrap());
+        }
     }
+    let facts = resources.iter().filter_map(|id| view.facts(id).unwrap());
+    let facts: Vec<ResourceFacts> = facts.collect();
+    let mut most = 0;
+    for facts in &facts {
+        if let [first, .., last] = &facts.records[..] {
+            let seen = [first, last].map(|fact| fact.position.seen().len());
+            let precedes = |fact: &&Fact| fact.position.precedes(&last.position);
+            let before = facts.records.iter().filter(precedes).count();
+            assert!(before <= 2 * (seen[1] + 1), "{before} records before the last");
+            most = most.max(seen[0]).max(seen[1]);
+        }
+    }
+    (facts.iter().map(|facts| facts.records.len()).sum(), most)
 }
 
 /// The peak of what a peer holds while it takes an input in and works with it, in bytes.
@@ -225,6 +248,7 @@ fn a_megabyte_of_any_segments_takes_at_most_64_mebibytes() {
     peak("fields written twice", Valid, bombs::twice);
     peak("records", Valid, bombs::records);
     peak("records of a crowd, in one batch", Valid, bombs::a_crowd_with_records);
+    peak("decisions of a crowd on many resources", Valid, bombs::a_crowd_with_resources);
     peak("long texts", Valid, bombs::texts);
     peak("incarnations apart", Valid, bombs::apart);
     peak("incarnations in a row", Valid, bombs::in_a_row);

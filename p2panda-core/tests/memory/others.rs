@@ -1,15 +1,15 @@
 //! Input that is no stream of segments: archives, proofs of forks, and a store's own file.
 
 use p2panda_core::{
-    EntityId, ForkEvidence, ForkProof, Incarnation, LogId, PayloadHash, Replica, Run, Seal,
-    Segment, Tip, VerifiedSegment,
+    DocumentDescriptor, EntityId, ForkEvidence, ForkProof, Incarnation, LogId, PayloadHash,
+    Replica, Run, Seal, Segment, Tip, VerifiedSegment,
     store::{MemoryStore, NoResume, RedbStore, Store as _, Table},
 };
 
 use crate::{
-    HEAP, Input, MIB, bombs, check, descriptor, festival,
+    HEAP, Input, MIB, ask_about_records, bombs, check, descriptor, festival,
     forge::{Forge, incarnation},
-    is_printed, open, segments, user,
+    is_printed, open, segments, segments_of, stage, user,
 };
 
 pub(crate) fn measure() {
@@ -18,6 +18,7 @@ pub(crate) fn measure() {
     hostile_archives();
     proofs();
     a_fork_that_cuts_all();
+    decisions_in_their_document();
     evidence();
     damaged_files();
 }
@@ -188,6 +189,33 @@ fn a_fork_that_cuts_all() {
             replica.flush().unwrap();
         });
     }
+}
+
+/// Where decisions belong, what they had seen of each other counts.
+fn decisions_in_their_document() {
+    let label = bombs::record_name(stage().to_string().as_bytes()).replace('#', "decisions/");
+    let decisions = DocumentDescriptor { label, ..descriptor() };
+    let input = made(bombs::a_crowd_that_decides);
+    let bytes = input.iter().flat_map(|(_, log)| log).map(Vec::len).sum();
+    let count: usize = input.iter().map(|(_, log)| 2 * log.len()).sum();
+    let segments = segments_of(&decisions, input);
+    let folder = tempfile::tempdir().unwrap();
+    peak("decisions of a crowd on one resource", bytes, || {
+        let mut replica = open(folder.path(), &user());
+        replica.join(&festival()).unwrap();
+        for segment in segments {
+            replica.accept(&decisions, segment).unwrap();
+        }
+        // The stage's own document makes its owner known.
+        let mut first = Forge::new(user().user());
+        for segment in super::segments(bombs::apart_of(&mut first, 1_000)) {
+            replica.accept(&descriptor(), segment).unwrap();
+        }
+        replica.flush().unwrap();
+        let (facts, most_seen) = ask_about_records(&replica);
+        assert_eq!(facts, count);
+        assert!(most_seen > count / 10, "{most_seen} of {count}");
+    });
 }
 
 fn evidence() {

@@ -1,10 +1,9 @@
 //! Writing records: they are added once and never change.
 
 use crate::{
-    hash::{Domain, hash},
-    id::{EntityId, LocalId, to_text},
+    id::{EntityId, LocalId},
     replica::edit::{Edit, EditError},
-    schema::{Decision, MAX_RECORD, Record, Release, Request, Withdrawal},
+    schema::{Decision, MAX_RECORD, Record, Release, Request, Withdrawal, decisions_label},
 };
 
 impl Edit<'_> {
@@ -48,14 +47,9 @@ impl Edit<'_> {
             return Err(EditError::RecordTooLarge { size: content.len() });
         }
         let id = EntityId::new(self.document(label)?, LocalId::of_record(&content));
-        if self.view.record(&id)?.is_none() {
+        if self.view.resource_of(&id)?.is_none() {
             self.drafts.entry(label.to_owned()).or_default().record(content);
         }
         Ok(id)
     }
-}
-
-/// Where a user's decisions on a resource stand.
-fn decisions_label(resource: &EntityId) -> String {
-    format!("decisions/{}", to_text(&hash(Domain::Record, resource.to_string().as_bytes())))
 }
