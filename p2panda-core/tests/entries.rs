@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use common::{forks::*, *};
 use p2panda_core::{
-    AcceptError, FestivalId, Identity, LogEntry, LogId, MAX_KEPT, Replica, store::NoResume,
+    AcceptError, FestivalId, Identity, LogEntry, LogId, MAX_KEPT, Replica,
+    store::{Batch, NoResume, Store as _, Table},
 };
 use rand_chacha::ChaCha20Rng;
 
@@ -159,4 +160,26 @@ fn what_is_kept_stays_until_its_festival_is_left() {
     assert_eq!(replica.log_version(festival).unwrap(), 0);
     assert_eq!(kept(&replica, Some(other), "name").as_deref(), Some("stays"));
     assert_eq!(kept(&replica, None, "name").as_deref(), Some("own"));
+}
+
+#[test]
+fn what_is_kept_goes_where_another_version_may_have_written() {
+    let mut rng = rng(5);
+    let (store, ada) = (Shared::new(), Identity::generate(&mut rng));
+    let open = || Replica::open(Box::new(store.clone()), ada.clone(), Box::new(NoResume)).unwrap();
+    let mut replica = open();
+    let festival = festival_of(&mut replica, &mut rng).id();
+    put(&mut replica, festival, "opening", &event("Opening"), &mut rng);
+    replica.keep(Some(festival), "sketch", b"opaque").unwrap();
+    replica.keep(None, "salt", b"opaque").unwrap();
+    replica.close(&mut rng).unwrap();
+    assert!(open().kept(Some(festival), "sketch").unwrap().is_some());
+    // It wrote rows of its own, and need not have counted the logs that changed.
+    let mut other = Batch::new();
+    other.put(Table::Meta, b"view", 0_u32.to_be_bytes());
+    store.clone().commit(other).unwrap();
+    let replica = open();
+    assert_eq!(replica.kept(Some(festival), "sketch").unwrap(), None);
+    assert_eq!(replica.kept(None, "salt").unwrap(), None);
+    assert_eq!(titles(&replica, festival), ["Opening"]);
 }

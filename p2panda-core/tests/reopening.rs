@@ -180,3 +180,38 @@ fn who_falls_too_far_behind_the_changed_logs_is_told_to_look_at_all() {
     assert_eq!(ada.log_changes(end), Some((vec![], end)));
     assert_eq!(ada.log_changes(end + 1), None);
 }
+
+/// A snapshot of a machine with its tokens: what is opened from it goes on as if it were the device.
+#[test]
+fn a_device_that_meets_more_of_its_own_log_does_not_decide_before_it_has_synced() {
+    let mut rng = rng(17);
+    let identity = Identity::generate(&mut rng);
+    let open = |store: &Shared| {
+        Replica::open(Box::new(store.clone()), identity.clone(), Box::new(Always)).unwrap()
+    };
+    for word_given in [false, true] {
+        let store = Shared::new();
+        let mut phone = open(&store);
+        let festival = festival_of(&mut phone, &mut rng).id();
+        let other = festival_of(&mut phone, &mut rng).id();
+        if word_given {
+            phone.allow_decisions().unwrap();
+        }
+        phone.close(&mut rng).unwrap();
+        let snapshot = store.copy();
+        let mut phone = open(&store);
+        put(&mut phone, festival, "promise", &event("promised"), &mut rng);
+        let mut older = open(&snapshot);
+        assert!(older.may_decide(festival) && older.may_decide(other));
+        assert_eq!(hand_over(&phone, &mut older, festival), 1);
+        assert!(!older.may_decide(festival) && !older.may_decide(other), "it is an older copy");
+        older.close(&mut rng).unwrap();
+        let mut older = open(&snapshot);
+        assert!(!older.may_decide(festival) && !older.may_decide(other), "and stays one");
+        older.allow_decisions_in(festival).unwrap();
+        assert!(older.may_decide(festival) && !older.may_decide(other));
+        older.close(&mut rng).unwrap();
+        let older = open(&snapshot);
+        assert!(older.may_decide(festival) && !older.may_decide(other));
+    }
+}

@@ -60,7 +60,7 @@ fn what_is_written_on_a_live_link_is_pushed_both_ways() {
     }
     let events = events.borrow();
     let mut caught_up = events.iter().filter_map(|event| match event {
-        SyncEvent::CaughtUp { stats } => Some(*stats),
+        SyncEvent::CaughtUp { stats, .. } => Some(*stats),
         _ => None,
     });
     let last = caught_up.next_back().unwrap();

@@ -21,7 +21,7 @@ use common::{
 };
 use futures::{FutureExt as _, executor::LocalPool, task::LocalSpawnExt as _};
 use p2panda_core::{
-    DocumentId, LogId, Replica, Subscription, Tip, codec,
+    DocumentId, FestivalId, LogId, Replica, Subscription, Tip, codec,
     store::{Batch, CommitId, Entry, MemoryStore, Store, StoreError, Table},
 };
 use p2panda_sync::{Input, Output, PeerFault, Role, Session, Sketches, SyncError, SyncEvent};
@@ -96,6 +96,56 @@ fn narrow(opener: &mut Replica, acceptor: &mut Replica) -> u64 {
     let (opener, acceptor) = (outcome.opener.unwrap(), outcome.acceptor.unwrap());
     assert!(opener.round_trips <= 4, "{}", opener.round_trips);
     opener.segments_sent + acceptor.segments_sent
+}
+
+/// The festivals in which each of two learned that its own documents were compared.
+fn own(opener: &mut Replica, acceptor: &mut Replica) -> [Vec<FestivalId>; 2] {
+    let outcome = sync_over(opener, acceptor, |_, frame| Fate::Deliver(frame));
+    outcome.opener.unwrap();
+    outcome.acceptor.unwrap();
+    [outcome.opener_events, outcome.acceptor_events].map(|events| {
+        let of = |event| if let SyncEvent::CaughtUp { own, .. } = event { Some(own) } else { None };
+        events.into_iter().filter_map(of).next_back().unwrap()
+    })
+}
+
+#[test]
+fn ones_own_documents_are_known_to_be_compared_only_where_both_keep_all() {
+    let id = festival(1).id();
+    let all = || Subscription::default();
+    for opens in [true, false] {
+        // The phone wrote in a document that the laptop cannot name before it holds it.
+        let mut phone = replica(1, &[&festival(1), &festival(2)]);
+        author(0).fill(&mut phone, 2, 10);
+        let mut decided = Author::labelled(1, id, "decisions/some resource");
+        decided.fill(&mut phone, 1, 10);
+        let mut laptop = keeps(1, [0]);
+        laptop.join(&festival(2)).unwrap();
+        let meet = |laptop: &mut Replica, phone: &mut Replica| {
+            if opens { own(laptop, phone) } else { own(phone, laptop) }
+        };
+        let only = vec![festival(2).id()];
+        assert_eq!(meet(&mut laptop, &mut phone), [only.clone(), only.clone()]);
+        assert_eq!(laptop.held(&decided.log).unwrap(), None, "it was in nobody's scope");
+        laptop.subscribe(id, all()).unwrap();
+        phone.subscribe(id, Subscription { documents: Some(BTreeSet::new()), depth: 0 }).unwrap();
+        assert_eq!(meet(&mut laptop, &mut phone), [only.clone(), only], "the peer keeps a part");
+        phone.subscribe(id, all()).unwrap();
+        for one in meet(&mut laptop, &mut phone) {
+            assert_eq!(BTreeSet::from_iter(one), BTreeSet::from([id, festival(2).id()]));
+        }
+        assert!(laptop.held(&decided.log).unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_peer_that_refuses_ones_own_log_leaves_it_uncompared() {
+    let id = festival(1).id();
+    let mut mine = replica(1, &[&festival(1)]);
+    Author::labelled(1, id, "").fill(&mut mine, 2, 10);
+    let mut friend = replica(2, &[&festival(1)]);
+    friend.block(mine.user()).unwrap();
+    assert_eq!(own(&mut mine, &mut friend), [vec![], vec![id]], "the friend blocks this user");
 }
 
 #[test]

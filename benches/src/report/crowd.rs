@@ -30,8 +30,6 @@ pub(super) struct Crowd {
     stages: usize,
     /// For how many slots one event asks.
     wants: usize,
-    /// The festivals that a peer has met others in.
-    met: BTreeMap<PeerId, BTreeSet<FestivalId>>,
     /// What each has asked for: resources and requests.
     asked: BTreeMap<(PeerId, usize), Vec<(EntityId, EntityId)>>,
 }
@@ -50,7 +48,6 @@ impl Crowd {
             slots: cast.slots,
             stages: 2,
             wants: 1,
-            met: BTreeMap::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -160,17 +157,9 @@ impl App for Crowd {
     }
 
     fn heard(&mut self, turn: Turn<'_>, event: &SyncEvent) -> Result<(), EditError> {
-        match event {
-            SyncEvent::Met { festivals } => {
-                self.met.entry(turn.peer).or_default().extend(festivals);
-            }
-            // It has synced once since it was switched on.
-            SyncEvent::CaughtUp { .. } => {
-                for festival in self.met.get(&turn.peer).into_iter().flatten() {
-                    turn.replica.allow_decisions_in(*festival)?;
-                }
-            }
-            _ => {}
+        // It has synced once since it was switched on.
+        if let SyncEvent::CaughtUp { own, .. } = event {
+            own.iter().try_for_each(|festival| turn.replica.allow_decisions_in(*festival))?;
         }
         Ok(())
     }

@@ -240,8 +240,10 @@ pub(crate) fn check_may_decide(replica: &Replica, festival: Option<FestivalId>) 
     bail!(
         "this home may not know all that its key promised in this festival: the key was made on \
          another device, or the home was not closed cleanly and could be an older copy. Run `panda \
-         sync ADDRESS` once with somebody who takes part, best with your other device; or, if you \
-         are sure that there is none, `panda init --only-copy`"
+         sync ADDRESS` once with somebody who takes part and keeps all of it as this home then does \
+         (`panda festival follow --all`), best with your other device; or, if you are sure that \
+         there is none, `panda init --only-copy`. If that does not help, `panda doctor` says which \
+         log of yours stands still"
     )
 }
 

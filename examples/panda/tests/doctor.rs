@@ -191,3 +191,30 @@ fn a_log_that_was_refused_is_shown_with_its_reason() {
     assert!(text.contains("stands still, for everyone: the payload is no"), "{text}");
     ada.json(&["event", "add", "Life goes on"]);
 }
+
+#[test]
+fn a_device_that_keeps_a_part_decides_only_after_a_sync_in_which_it_kept_all() {
+    let place = Place::new();
+    let (phone, laptop, alice) =
+        (place.home("phone"), place.empty_home("laptop"), place.home("alice"));
+    let ticket = phone.found("Meadow");
+    phone.json(&["resource", "add", "Tent"]);
+    alice.json(&["festival", "join", &ticket, "--as", "Alice"]);
+    alice.meet(&phone);
+    fs::create_dir_all(&laptop.path).unwrap();
+    fs::copy(phone.path.join("key"), laptop.path.join("key")).unwrap();
+    laptop.json(&["festival", "join", &ticket]);
+    laptop.meet(&alice);
+    // Killed, it may be an older copy; and then it keeps a part.
+    drop(laptop.serve());
+    laptop.json(&["festival", "follow", "--only", "Alice"]);
+    laptop.meet(&phone);
+    phone.meet(&laptop);
+    assert_eq!(laptop.json(&["doctor"])["may_decide"], false);
+    assert!(laptop.refusal(&["steward", "--once"]).contains("keeps all"));
+    laptop.json(&["festival", "follow", "--all"]);
+    laptop.meet(&phone);
+    assert_eq!(laptop.json(&["doctor"])["may_decide"], true);
+    laptop.json(&["festival", "follow", "--only", "Alice"]);
+    laptop.json(&["steward", "--once"]);
+}

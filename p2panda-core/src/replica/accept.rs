@@ -103,7 +103,7 @@ impl Replica {
             return Ok(Accepted::Duplicate); // its head was verified when it first came
         }
         let verified = segment.verify(&start, &descriptor.user)?;
-        self.leave(&log, &descriptor.user);
+        self.leave(&log, &descriptor.user)?;
         if start.length < held.length
             && let Some(own) = self.run(&log, start.length)?
             && let Some(proof) = ForkProof::between(log, &start, own, verified.run())
@@ -152,12 +152,15 @@ impl Replica {
         Ok(())
     }
 
-    /// Our own incarnation went on elsewhere: whatever came of it, the next edit draws a fresh one.
-    pub(super) fn leave(&mut self, log: &LogId, author: &UserId) {
-        if Some(log.incarnation) == self.incarnation && *author == self.user() {
-            self.incarnation = None;
-            self.unused_token = None;
+    /// Our own incarnation went on elsewhere, so this is an older copy: whatever came of it, the next
+    /// edit draws a fresh one, and what was promised since has to be synced first.
+    pub(super) fn leave(&mut self, log: &LogId, author: &UserId) -> Result<(), StoreError> {
+        if Some(log.incarnation) != self.incarnation || *author != self.user() {
+            return Ok(());
         }
+        self.incarnation = None;
+        self.unused_token = None;
+        self.forbid_decisions()
     }
 
     /// Stores entries that follow what is held, up to the lowest parting that is known of.

@@ -103,7 +103,7 @@ impl Replica {
             return Ok(ForkOutcome::Known { at: state.length });
         }
         let proof = proof.verify(&descriptor.user)?;
-        self.leave(&log, &descriptor.user);
+        self.leave(&log, &descriptor.user)?;
         let at = *proof.at();
         let held = state.as_ref().map_or(0, |state| state.length);
         if at.length > held {
@@ -214,7 +214,7 @@ impl Replica {
         }
         self.put_fork(&mut batch, proof)?;
         batch.put(Table::Documents, *log.document.as_bytes(), codec::encode(descriptor));
-        self.leave(&log, &descriptor.user);
+        self.leave(&log, &descriptor.user)?;
         let cut = LogState {
             length: at.length,
             chain: at.chain,

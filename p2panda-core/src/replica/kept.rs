@@ -59,6 +59,13 @@ fn prefix_of(of: &[u8]) -> Vec<u8> {
     [KEPT, &[u8::from(!of.is_empty())], of].concat()
 }
 
+impl Replica {
+    /// Takes away all that is kept, of whatever.
+    pub(super) fn keep_nothing(&mut self) -> Result<(), StoreError> {
+        [0, 1].iter().try_for_each(|of| self.remove_all(Table::Meta, &[KEPT, &[*of]].concat()))
+    }
+}
+
 pub(super) fn prefix(festival: FestivalId) -> Vec<u8> {
     prefix_of(festival.as_bytes())
 }

@@ -14,11 +14,15 @@ const VIEW_KEY: &[u8] = b"view";
 impl Replica {
     /// Makes the rows anew where another version of this library wrote them. Interrupted, it
     /// starts again at the next opening. Arrivals, which nothing else knows, are kept.
+    ///
+    /// What others keep of the logs goes: a version that did not count their changes may have
+    /// written here since, and by the count all would still seem right.
     pub(super) fn rebuild_outdated_view(&mut self) -> Result<(), StoreError> {
         let version = VIEW_VERSION.to_be_bytes();
         if self.store.get(Table::Meta, VIEW_KEY)?.as_deref() == Some(&version[..]) {
             return Ok(());
         }
+        self.keep_nothing()?;
         for table in [Table::Rows, Table::Index] {
             self.clear_page_by_page(table)?;
         }

@@ -173,7 +173,7 @@ impl Replica {
         self.commit(batch, &grown)
     }
 
-    fn remove_all(&mut self, table: Table, prefix: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn remove_all(&mut self, table: Table, prefix: &[u8]) -> Result<(), StoreError> {
         let end = prefix_end(prefix);
         loop {
             let page: Vec<Entry> = self.store.range(table, prefix, end.as_deref(), PAGE)?;

@@ -22,7 +22,9 @@ const KEY: &[u8] = b"subscription";
 /// How much of a festival is kept. By default all of it, and nothing of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Only these documents, at most [`MAX_DOCUMENTS`], and one's own; `None` is all.
+    /// Only these documents, at most [`MAX_DOCUMENTS`], and one's own; `None` is all. One's own come
+    /// to a device only as far as it can name them, so one that keeps a part, and was given its key
+    /// or opened in doubt, [decides](Replica::may_decide) after a sync in which it kept all.
     pub documents: Option<BTreeSet<DocumentId>>,
     /// How many steps to follow links to other festivals: 1 are those that this festival names, 2
     /// those that these name, and so on. It is stored here and acted on by whoever joins, such as a

@@ -1,6 +1,7 @@
 //! What happens between a replica's logs and its documents: loading, waking, and the net.
 
 mod recovery;
+mod standing;
 
 use std::{process::Command, sync::Arc, sync::Mutex};
 

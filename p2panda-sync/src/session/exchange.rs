@@ -66,6 +66,8 @@ pub(super) struct Exchange {
     pub(super) proved: BTreeMap<LogId, u64>,
     /// Logs that are left alone: parted, or refused by one of us, if only for a time.
     pub(super) parted: BTreeSet<LogId>,
+    /// Places of which the peer did not give what we asked for, whosesoever that is.
+    pub(super) withheld: BTreeSet<u64>,
     pub(super) refusals: Refusals,
     /// How often the peer was asked where a log parts, and whose segments did not fit once.
     pub(super) probed: BTreeMap<LogId, u32>,
@@ -194,6 +196,7 @@ impl Exchange {
             prove: BTreeSet::new(),
             proved: BTreeMap::new(),
             parted: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             refusals: Refusals::new(refused),
             probed: BTreeMap::new(),
             doubted: BTreeSet::new(),
@@ -365,7 +368,8 @@ impl Exchange {
             let moved = stats.segments_sent + stats.segments_received + stats.logs_cut;
             // That nothing differed is no news.
             if !self.caught_up || moved > self.moved {
-                cx.report.event(SyncEvent::CaughtUp { stats });
+                let own = self.own_compared(cx)?;
+                cx.report.event(SyncEvent::CaughtUp { stats, own });
             }
             (self.caught_up, self.moved) = (true, moved);
         }
@@ -481,6 +485,7 @@ impl Exchange {
         let same = common.salt == salt;
         common.restart(salt);
         self.wishes.forget(place);
+        self.withheld.remove(&place);
         if !same {
             self.forget_told(place);
             self.refusals.forget_keys(place);

@@ -67,6 +67,11 @@ impl Refusals {
         self.theirs.contains_key(log) || ours.is_some_and(|until| *until > now)
     }
 
+    /// All that one of us has refused in this session.
+    pub(super) fn all(&self) -> impl Iterator<Item = &LogId> {
+        self.theirs.keys().chain(self.ours.keys())
+    }
+
     /// Whether one of us has refused it in this session.
     pub(super) fn concern(&self, log: &LogId) -> bool {
         self.theirs.contains_key(log) || self.ours.contains_key(log)
@@ -249,7 +254,9 @@ impl Exchange {
         });
         let mut news = false;
         for key in keys {
-            self.wishes.drop(place, key);
+            if self.wishes.drop(place, key) {
+                self.withheld.insert(place);
+            }
             let Some(common) = self.commons.get_mut(&place) else { break };
             let Some(log) = common.sketch(cx)?.log(key) else { continue };
             if refuse.seconds == Some(0) {

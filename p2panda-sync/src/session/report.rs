@@ -70,6 +70,10 @@ pub enum SyncEvent {
     CaughtUp {
         /// The totals up to here.
         stats: Stats,
+        /// The festivals in common in which our user's own documents were among it, whatever these
+        /// are: both sides keep all, and nothing that may be our user's was left out. In these, after
+        /// an opening, [`allow_decisions_in`](p2panda_core::Replica::allow_decisions_in) is right.
+        own: Vec<FestivalId>,
     },
 }
 

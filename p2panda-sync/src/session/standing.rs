@@ -84,6 +84,30 @@ impl Exchange {
         Ok(())
     }
 
+    /// The festivals in which all that our user wrote is known to be held alike, as far as either
+    /// side holds it: also what we could not have named, so both keep all, and the peer withheld
+    /// nothing that we asked for.
+    pub(super) fn own_compared(&self, cx: &Context<'_>) -> Result<Vec<FestivalId>, SyncError> {
+        let mut left_out = BTreeSet::new();
+        let mut apart: BTreeSet<_> = self.parted.iter().chain(self.refusals.all()).collect();
+        for log in self.probed.keys() {
+            // Where it was cut, both sides know all that counts.
+            if !cx.replica.is_cut(log)? {
+                apart.insert(log);
+            }
+        }
+        for log in apart {
+            let descriptor = cx.replica.descriptor(&log.document)?;
+            let own = descriptor.filter(|descriptor| descriptor.user == cx.replica.user());
+            left_out.extend(own.map(|descriptor| descriptor.festival));
+        }
+        let whole = self.commons.iter().filter(|(place, common)| {
+            let compared = common.scope.is_none() && !self.withheld.contains(place);
+            compared && !left_out.contains(&common.festival)
+        });
+        Ok(whole.map(|(_, common)| common.festival).collect())
+    }
+
     /// The length of a log that the peer is known to hold durably, once both sides are settled:
     /// `u64::MAX` for all that was here when it was compared, `None` where nothing is known.
     fn acknowledged(&self, festival: FestivalId, log: &LogId) -> Option<u64> {

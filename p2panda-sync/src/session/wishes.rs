@@ -102,11 +102,10 @@ impl Wishes {
         Ok(())
     }
 
-    /// Wishes no more for a log.
-    pub(super) fn drop(&mut self, place: u64, key: Fp) {
+    /// Wishes no more for a log; whether it was wished for.
+    pub(super) fn drop(&mut self, place: u64, key: Fp) -> bool {
         let at = (place, Stand::short(key));
-        self.wanted.remove(&at);
-        self.asked.remove(&at);
+        self.wanted.remove(&at).is_some() | self.asked.remove(&at).is_some()
     }
 
     /// Wishes nothing more of a festival: its keys are about to change.

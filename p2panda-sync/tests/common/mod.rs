@@ -87,6 +87,15 @@ impl Author {
         Self { identity, descriptor, log, tip: Tip::start(&log) }
     }
 
+    /// With the key of the replica of this seed, in a document with a label.
+    pub fn labelled(seed: u64, festival: FestivalId, label: &str) -> Self {
+        let mut author = Self::new(seed, festival);
+        author.descriptor.label = label.to_owned();
+        author.log.document = author.descriptor.id();
+        author.tip = Tip::start(&author.log);
+        author
+    }
+
     /// Signs the next entry.
     pub fn write(&mut self, payload: Vec<u8>) -> VerifiedSegment {
         let segment =

@@ -23,8 +23,6 @@ pub(crate) const SLOTS: u64 = 24;
 pub(crate) struct Organisers {
     policies: Policies,
     festivals: Vec<FestivalId>,
-    /// What a peer exchanges with others.
-    met: BTreeMap<PeerId, BTreeSet<FestivalId>>,
     /// Who offers how many resources, and of which capacity.
     pub(crate) owners: BTreeMap<PeerId, (usize, i64)>,
     /// Other devices of an owner, which run stewards for the same resources.
@@ -42,7 +40,6 @@ impl Organisers {
         Self {
             policies: Policies::default(),
             festivals: Vec::new(),
-            met: BTreeMap::new(),
             owners: owners.into_iter().map(|peer| (peer, (2, 1))).collect(),
             stewards: BTreeSet::new(),
             slots: SLOTS,
@@ -183,17 +180,9 @@ impl App for Organisers {
     }
 
     fn heard(&mut self, turn: Turn<'_>, event: &SyncEvent) -> Result<(), EditError> {
-        match event {
-            SyncEvent::Met { festivals } => {
-                self.met.entry(turn.peer).or_default().extend(festivals);
-            }
-            // It has synced once since it was switched on.
-            SyncEvent::CaughtUp { .. } => {
-                for festival in self.met.get(&turn.peer).into_iter().flatten() {
-                    turn.replica.allow_decisions_in(*festival)?;
-                }
-            }
-            _ => {}
+        // It has synced once since it was switched on.
+        if let SyncEvent::CaughtUp { own, .. } = event {
+            own.iter().try_for_each(|festival| turn.replica.allow_decisions_in(*festival))?;
         }
         Ok(())
     }

@@ -149,9 +149,9 @@ async fn sync_all(node: &Node, key: &LinkKey, bar: &ProgressBar, out: Output) ->
 }
 
 async fn exchange(node: &Node, link: Link, bar: &ProgressBar) -> Result<Stats, SyncError> {
-    let mut met = Vec::new();
+    let mut synced = Vec::new();
     let observe = |event| match event {
-        SyncEvent::Met { festivals } => met = festivals,
+        SyncEvent::CaughtUp { own, .. } => synced = own,
         SyncEvent::Received { entries, .. } => {
             bar.inc_length(entries);
             bar.inc(entries);
@@ -159,7 +159,7 @@ async fn exchange(node: &Node, link: Link, bar: &ProgressBar) -> Result<Stats, S
         _ => {}
     };
     let stats = node.run(link, Role::Sync, observe).await?;
-    node.with(|replica| allow_decisions(replica, &met))?;
+    node.with(|replica| allow_decisions(replica, &synced))?;
     Ok(stats)
 }
 

@@ -92,12 +92,10 @@ async fn link(node: Node, caller: Caller, key: LinkKey, out: Output) {
         Err(error) => return out.note(format_args!("{peer}: {error}")),
     };
     let here = node.clone();
-    let mut met = Vec::new();
     let report = |event| match event {
-        SyncEvent::Met { festivals } => met = festivals,
-        SyncEvent::CaughtUp { stats } => {
+        SyncEvent::CaughtUp { stats, own } => {
             out.note(format_args!("{peer}: {}", moved(&stats)));
-            if let Err(error) = here.with(|replica| allow_decisions(replica, &met)) {
+            if let Err(error) = here.with(|replica| allow_decisions(replica, &own)) {
                 out.note(format_args!("{error}"));
             }
         }

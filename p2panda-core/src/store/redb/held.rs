@@ -42,15 +42,28 @@ impl<B: StorageBackend> Held<B> {
         Self(Arc::new(Inner { file, held: Mutex::new(Some(Vec::new())) }))
     }
 
-    /// Writes what was held, and from here on all else, to the file.
+    /// Writes what was held, and from here on all else, to the file. After an error, what was not
+    /// written is still held.
     pub(super) fn release(&self) -> io::Result<()> {
         self.with(|held| {
             let file = &self.0.file;
-            held.take().into_iter().flatten().try_for_each(|change| match change {
-                Change::Length(length) => file.set_len(length),
-                Change::Bytes(at, bytes) => file.write(at, &bytes),
-                Change::Sync => file.sync_data(),
-            })
+            let Some(changes) = held else { return Ok(()) };
+            let mut made = 0;
+            let all = changes.iter().try_for_each(|change| {
+                match change {
+                    Change::Length(length) => file.set_len(*length),
+                    Change::Bytes(at, bytes) => file.write(*at, bytes),
+                    Change::Sync => file.sync_data(),
+                }?;
+                made += 1;
+                Ok(())
+            });
+            if all.is_err() {
+                changes.drain(..made);
+            } else {
+                *held = None;
+            }
+            all
         })
     }
 
@@ -172,9 +185,58 @@ impl<B: StorageBackend> StorageBackend for Held<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use ::redb::backends::InMemoryBackend;
 
     use super::*;
+
+    /// A file of which changes fail after so many.
+    #[derive(Debug)]
+    struct Failing {
+        file: InMemoryBackend,
+        left: AtomicUsize,
+    }
+
+    impl Failing {
+        const fn new(file: InMemoryBackend) -> Self {
+            Self { file, left: AtomicUsize::new(usize::MAX) }
+        }
+
+        /// Whether something fails where the file takes so many more changes.
+        fn fails_after(&self, changes: usize, act: impl FnOnce() -> io::Result<()>) -> bool {
+            self.left.store(changes, Ordering::Relaxed);
+            let failed = act().is_err();
+            self.left.store(usize::MAX, Ordering::Relaxed);
+            failed
+        }
+
+        fn change(&self) -> io::Result<()> {
+            let left = self.left.load(Ordering::Relaxed);
+            self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+            if left > 0 { Ok(()) } else { Err(io::Error::other("full")) }
+        }
+    }
+
+    impl StorageBackend for Failing {
+        fn len(&self) -> io::Result<u64> {
+            self.file.len()
+        }
+        fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+            self.file.read(at, out)
+        }
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.change()?;
+            self.file.set_len(length)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            self.change()
+        }
+        fn write(&self, at: u64, data: &[u8]) -> io::Result<()> {
+            self.change()?;
+            self.file.write(at, data)
+        }
+    }
 
     fn whole(backend: &impl StorageBackend) -> Vec<u8> {
         let mut bytes = vec![0; usize::try_from(backend.len().unwrap()).unwrap()];
@@ -193,8 +255,9 @@ mod tests {
             random % bound
         };
         for _ in 0..200 {
-            let (held, made) = (Held::new(InMemoryBackend::new()), InMemoryBackend::new());
-            for backend in [&held.0.file, &made] {
+            let (held, made) =
+                (Held::new(Failing::new(InMemoryBackend::new())), InMemoryBackend::new());
+            for backend in [&held.0.file.file, &made] {
                 backend.set_len(40).unwrap();
                 backend.write(0, &[9; 40]).unwrap();
             }
@@ -224,6 +287,11 @@ mod tests {
                 assert!(held.read(length, &mut [0; 1]).is_err());
             }
             assert_eq!(whole(&held.0.file), [9; 40], "nothing was written");
+            for changes in [0, 1, 5, 13] {
+                let failed = held.0.file.fails_after(changes, || held.release());
+                assert!(failed || changes > 5, "there are at least twelve");
+                assert_eq!(whole(&held), whole(&made), "what could not be written is still held");
+            }
             held.release().unwrap();
             assert_eq!(whole(&held.0.file), whole(&made));
             held.set_len(7).unwrap();
