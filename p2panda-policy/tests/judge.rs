@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../p2panda-core/tests/common/counting.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 mod counting;
 
 use std::collections::BTreeSet;
@@ -183,11 +183,13 @@ fn following_many_decisions_that_merge_reads_what_each_is_about_and_no_more() {
         let user = Identity::generate(&mut rng);
         let counting = Counting::new();
         let now = Instant::default();
-        let mut devices = [Box::new(counting.clone()) as Box<dyn p2panda_core::store::Store>, Box::new(MemoryStore::new())].map(
-            |store: Box<dyn p2panda_core::store::Store>| {
-                Replica::open(store, user.clone(), Box::new(NoResume)).unwrap()
-            },
-        );
+        let mut devices = [
+            Box::new(counting.clone()) as Box<dyn p2panda_core::store::Store>,
+            Box::new(MemoryStore::new()),
+        ]
+        .map(|store: Box<dyn p2panda_core::store::Store>| {
+            Replica::open(store, user.clone(), Box::new(NoResume)).unwrap()
+        });
         let festival = devices[0].create_festival(&FestivalInfo::default(), now, &mut rng).unwrap();
         devices[1].join(&festival).unwrap();
         let offer = Resource { policy: Manual::spec(), ..Resource::default() };

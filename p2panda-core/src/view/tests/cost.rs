@@ -81,7 +81,7 @@ fn id_in(descriptor: &DocumentDescriptor, record: &Record) -> EntityId {
 fn in_turn(records: &[Record]) -> Document {
     let mut document = Document::new(OWNER);
     for (number, record) in records.iter().enumerate() {
-        let writer = Incarnation::from_bytes([1 + number as u8 % 2; 8]);
+        let writer = Incarnation::from_bytes([if number % 2 == 0 { 1 } else { 2 }; 8]);
         let mut draft = Draft::default();
         draft.record(record.to_bytes());
         while let Some(payload) = document.next_payload(writer, NOW, &mut draft) {
