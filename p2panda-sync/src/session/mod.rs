@@ -15,6 +15,7 @@ mod live;
 mod outgoing;
 mod refusals;
 mod report;
+mod resalt;
 mod scope;
 mod standing;
 #[cfg(test)]
