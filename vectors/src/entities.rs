@@ -349,13 +349,4 @@ fn records(cases: &mut Vec<Value>) {
         json!({of(x): place(x, 1, 1, json!({})), of(y): place(y, 1, 0, json!({}))}),
         json!({}),
     );
-    add(
-        "what an entry had seen",
-        apart().and(2, &[0], vec![record(x)]).and(1, &[2], vec![record(y)]),
-        json!({
-            of(x): place(x, 2, 1, json!({hex([1; 8]): 1})),
-            of(y): place(y, 1, 1, json!({hex([2; 8]): 2})),
-        }),
-        json!({"e": {"title": text("Beginning")}}),
-    );
 }
