@@ -3,7 +3,7 @@
 use automerge::{ScalarValue as S, legacy::OpType};
 use p2panda_core::{
     DocumentId, EntityId, LocalId,
-    schema::{Record, Withdrawal},
+    schema::{Answer, Decision, Instant, PolicySpec, Record, Span, Terms, Withdrawal},
 };
 use serde_json::{Value, json};
 
@@ -36,7 +36,8 @@ pub(crate) fn topic() -> Topic {
         "All entities of a document of `user` after the payloads of `past`, in any order that the \
          dependencies allow: local id to fields. A field is {null, bool, int, instant, text, bytes \
          or map: value}. `records` says of each record whose entry put it, at which place from 0, \
-         and how many entries of other incarnations that entry had seen.",
+         and how many entries of other incarnations that entry had seen, which is known of decisions in \
+         the document for them; `label` is the document's, where it has one.",
         cases,
     );
     topic.shared.insert("user".into(), hex(user().as_bytes()).into());
@@ -315,12 +316,22 @@ fn concurrent(cases: &mut Vec<Value>) {
     );
 }
 
+fn other(local: &str) -> EntityId {
+    EntityId::new(DocumentId::from_bytes([2; 32]), local.parse().expect("valid"))
+}
+
 /// A withdrawal: a record that says little.
 fn withdrawal(reason: &str) -> Vec<u8> {
-    let id =
-        |local: &str| EntityId::new(DocumentId::from_bytes([2; 32]), local.parse().expect("valid"));
-    let (resource, request) = (id("stage"), id("#x"));
+    let (resource, request) = (other("stage"), other("#x"));
     Record::Withdrawal(Withdrawal { resource, request, reason: reason.into() }).to_bytes()
+}
+
+fn decision(reason: &str) -> Vec<u8> {
+    let span = Span { starts: Instant::from_millis(0), ends: Instant::from_millis(1) };
+    let terms = Terms { event: other("show"), resource: other("stage"), span, units: 1 };
+    let (request, policy) = (other("#x"), PolicySpec::new("manual").hash());
+    let (answer, reason) = (Answer::Confirm, reason.into());
+    Record::Decision(Decision { request, terms, policy, answer, reason }).to_bytes()
 }
 
 fn records(cases: &mut Vec<Value>) {
@@ -349,4 +360,19 @@ fn records(cases: &mut Vec<Value>) {
         json!({of(x): place(x, 1, 1, json!({})), of(y): place(y, 1, 0, json!({}))}),
         json!({}),
     );
+    let (x, y) = (&decision("x"), &decision("y"));
+    let place_of = LocalId::of_record(other("stage").to_string().as_bytes()).to_string();
+    let past = apart().and(2, &[0], vec![record(x)]).and(1, &[2], vec![record(y)]);
+    cases.push(valid(
+        "what an entry had seen",
+        json!({
+            "label": format!("decisions/{}", place_of.trim_start_matches('#')),
+            "past": entries(&past),
+            "records": {
+                of(x): place(x, 2, 1, json!({hex([1; 8]): 1})),
+                of(y): place(y, 1, 1, json!({hex([2; 8]): 2})),
+            },
+            "entities": {"e": {"title": text("Beginning")}},
+        }),
+    ));
 }

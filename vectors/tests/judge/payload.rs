@@ -33,6 +33,12 @@ impl Bed {
         Self { ada, festival, descriptor, replica }
     }
 
+    /// The same in a labelled document, where the case has one.
+    fn labelled(mut self, case: &Value) -> Self {
+        self.descriptor.label = case["label"].as_str().unwrap_or_default().to_owned();
+        self
+    }
+
     fn take(&mut self, incarnation: &Value, payload: &Value) -> Option<Stopped> {
         let incarnation = Incarnation::from_bytes(array(incarnation));
         let log = LogId { document: self.descriptor.id(), incarnation };
@@ -111,11 +117,11 @@ pub(crate) fn kinds() -> Vec<String> {
 pub(crate) fn entities(file: &Value, case: &Value) -> Result<(), String> {
     let entries = case["past"].as_array().unwrap();
     let backwards: Vec<Value> = entries.iter().rev().cloned().collect();
-    let mut bed = Bed::new(file);
+    let mut bed = Bed::new(file).labelled(case);
     bed.take_all(&case["past"])?;
     check(&bed, case)?;
     // What arrives the other way round waits, and comes to the same.
-    let mut other = Bed::new(file);
+    let mut other = Bed::new(file).labelled(case);
     let mut incarnations: Vec<&Value> = backwards.iter().map(|entry| &entry[0]).collect();
     incarnations.dedup();
     for incarnation in incarnations {
