@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub(super) ends: [End; 2],
     /// A frame did not arrive as it was sent, but something did after it.
     pub(super) is_damaged: bool,
+    /// One end was set back since to what it held before: what it acknowledges still, it may have lost.
+    pub(super) is_set_back: bool,
 }
 
 pub(super) struct End {
@@ -82,7 +84,8 @@ impl World<'_> {
         self.wires[wire].connection = Some(id);
         let at = self.now + link.latency * 2 + late;
         let (opened, ends) = (at, [End::new(from), End::new(to)]);
-        let connection = Connection { wire, link, live, opened, ends, is_damaged: false };
+        let (is_damaged, is_set_back) = (false, false);
+        let connection = Connection { wire, link, live, opened, ends, is_damaged, is_set_back };
         self.connections.insert(id, connection);
         self.later(at, Task::Open(id));
     }

@@ -183,6 +183,9 @@ impl World<'_> {
                 self.devices[peer.0].backup = Some(self.devices[peer.0].disk.copy());
             }
             Change::Restore(peer) => {
+                for connection in self.connections.values_mut() {
+                    connection.is_set_back |= connection.ends.iter().any(|end| end.peer == peer);
+                }
                 self.break_connections_of(peer);
                 if self.devices[peer.0].restore() {
                     self.restarts += 1;

@@ -22,7 +22,7 @@ impl World<'_> {
     pub(super) fn note_health(&mut self, id: u64, side: usize) -> Result<(), Broken> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         // Where frames are lost and others come twice, nobody can count them.
-        let tells = !connection.is_damaged;
+        let tells = !connection.is_damaged && !connection.is_set_back;
         let (peer, other) = (connection.ends[side].peer, connection.ends[1 - side].peer);
         let Some(Driver::Honest(session)) = &mut connection.ends[side].driver else {
             return Ok(());
