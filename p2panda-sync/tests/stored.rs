@@ -140,3 +140,23 @@ fn after_a_kill_with_changes_the_logs_are_read_and_what_differs_is_found() {
     assert_eq!(held[0], held[1]);
     assert_eq!(held[0].len(), LOGS + 2);
 }
+
+#[test]
+fn two_that_hold_the_same_of_many_festivals_look_at_no_log() {
+    let stores = [Counting::new(), Counting::new()];
+    let nodes = [0, 1].map(|side| stores[side].open(side as u64));
+    for number in 2..40 {
+        let founded = festival(number);
+        for node in &nodes {
+            node.with(|replica| replica.join(&founded)).unwrap();
+        }
+        let mut author = Author::new(2000 + number, founded.id());
+        nodes[0].with(|replica| author.fill(replica, 1, 20));
+    }
+    meet(&nodes);
+    meet(&nodes);
+    stores.iter().for_each(|store| _ = store.take());
+    let stats = meet(&nodes);
+    assert_eq!(stats.segments_sent + stats.segments_received, 0);
+    assert_eq!(stores.each_ref().map(Counting::take), [0, 0]);
+}

@@ -12,7 +12,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use super::*;
 use crate::{
     sketch::set_key_bits,
-    wire::{Batch, Owner, Piece, Resalt, Wants},
+    wire::{Batch, Owner, Piece, Resalt, Want, Wants},
 };
 
 fn rng(seed: u64) -> ChaCha20Rng {
@@ -328,4 +328,44 @@ fn an_early_segment_that_does_not_fit_costs_a_question_and_the_second_one_the_se
     let refused = device.handle(&mut session, Duration::ZERO, author.push(again));
     assert!(matches!(refused, Err(SyncError::Peer(PeerFault::Segment { .. }))), "{refused:?}");
     assert_eq!(device.replica.held(&author.log).unwrap(), Some(end));
+}
+
+#[test]
+fn a_question_that_asks_for_nothing_is_no_question() {
+    for ask in [Message::Want as fn(Want) -> Message, Message::Graft] {
+        let mut device = Device::new(1, 11..20);
+        let mut session = accepted(&mut device);
+        let want = Want { place: 0, logs: Wants::default().to_bytes().into() };
+        let error = device.handle(&mut session, Duration::ZERO, ask(want).encode()).unwrap_err();
+        assert!(matches!(error, SyncError::Peer(PeerFault::Message(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn who_removes_a_user_while_the_peer_waits_for_its_logs_is_not_to_blame() {
+    let (now, gone) = (Duration::ZERO, Author::new(5));
+    let (mut opener, mut acceptor) = (Device::new(1, 20..40), Device::new(2, 20..40));
+    gone.fill(&mut acceptor.replica);
+    let [mut opening, mut accepting] =
+        [Role::Sync, Role::Accept].map(|role| Session::new(role, now, &mut rng(9)));
+    let mut has_asked = false;
+    loop {
+        let (frames, ended) = opener.frames(&mut opening, now);
+        has_asked |= frames.iter().any(|frame| matches!(read(frame), Message::Want(_)));
+        for frame in frames {
+            acceptor.handle(&mut accepting, now, frame).unwrap();
+        }
+        if let Some(ended) = ended {
+            ended.unwrap();
+            break;
+        }
+        if has_asked && acceptor.replica.held(&gone.log).unwrap().is_some() {
+            acceptor.replica.forget(gone.descriptor.user).unwrap();
+        }
+        for frame in acceptor.frames(&mut accepting, now).0 {
+            opener.handle(&mut opening, now, frame).unwrap();
+        }
+    }
+    assert!(has_asked);
+    assert!(opener.replica.held(&gone.log).unwrap().is_none());
 }
