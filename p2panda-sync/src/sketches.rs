@@ -27,8 +27,8 @@ const SALT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How soon a salt may be given up for another one: each costs a look at every log.
 const SALT_REST: Duration = Duration::from_secs(10);
 
-/// How many sketches are kept: of our own salt, and of those of peers met lately.
-const MAX_SKETCHES: usize = 16;
+/// Under how many salts of peers, those met lately, sketches are kept, besides our own.
+const MAX_SALTS: usize = 16;
 
 /// How many changes are remembered for sessions that are about to look at them.
 const MAX_CHANGES: usize = 8192;
@@ -242,7 +242,7 @@ impl Sketches {
             Some(Form::Whole(_)) => None,
             Some(Form::Sums(sums)) => Some(Some(sums.clone())),
             None => {
-                self.make_room();
+                self.make_room(salt);
                 Some(None)
             }
         };
@@ -268,16 +268,20 @@ impl Sketches {
         }
     }
 
-    /// Drops the sketch that was not used for longest; those of our own salt, one for each festival,
-    /// stay.
-    fn make_room(&mut self) {
+    /// Drops the sketches under the salt that was not used for longest, where a new one is one too
+    /// many. Those of our own salt stay.
+    fn make_room(&mut self, new: Salt) {
         let own = self.salt.map(|used| used.salt);
-        let foreign = self.sketches.iter().filter(|((_, salt), _)| Some(*salt) != own);
-        if foreign.clone().count() < MAX_SKETCHES {
+        let mut foreign: BTreeMap<Salt, u64> = BTreeMap::new();
+        for ((_, salt), kept) in self.sketches.iter().filter(|((_, salt), _)| Some(*salt) != own) {
+            let last_use = foreign.entry(*salt).or_default();
+            *last_use = kept.last_use.max(*last_use);
+        }
+        if Some(new) == own || foreign.contains_key(&new) || foreign.len() < MAX_SALTS {
             return;
         }
-        let oldest = foreign.min_by_key(|(_, kept)| kept.last_use).map(|(oldest, _)| *oldest);
-        oldest.and_then(|oldest| self.sketches.remove(&oldest));
+        let oldest = foreign.into_iter().min_by_key(|(_, last_use)| *last_use);
+        self.sketches.retain(|(_, salt), _| oldest.is_none_or(|(oldest, _)| *salt != oldest));
         // What is made again in its place is not what was told of it.
         self.given_up += 1;
     }

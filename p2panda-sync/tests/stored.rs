@@ -155,7 +155,8 @@ fn two_that_hold_the_same_of_many_festivals_look_at_no_log() {
     }
     meet(&nodes);
     meet(&nodes);
-    stores.iter().for_each(|store| _ = store.take());
+    nodes.into_iter().for_each(close);
+    let nodes = [0, 1].map(|side| stores[side].open(side as u64));
     let stats = meet(&nodes);
     assert_eq!(stats.segments_sent + stats.segments_received, 0);
     assert_eq!(stores.each_ref().map(Counting::take), [0, 0]);

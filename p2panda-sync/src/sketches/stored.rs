@@ -147,7 +147,7 @@ impl Sketches {
                 continue;
             };
             if sums.len() == len {
-                self.make_room();
+                self.make_room(salt);
                 self.uses += 1;
                 sums.begin(self.given_up << 32);
                 let kept = Kept { form: Form::Sums(sums), last_use: self.uses };

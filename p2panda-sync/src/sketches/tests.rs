@@ -258,3 +258,25 @@ fn garbage_in_place_of_what_was_kept_is_made_anew() {
         replica.keep(of, name, &right).unwrap();
     }
 }
+
+#[test]
+fn sketches_are_kept_for_so_many_salts_of_peers_and_for_ours_in_every_festival() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let user = Identity::generate(&mut rng);
+    let store = Box::new(MemoryStore::new());
+    let mut replica = Replica::open(store, user.clone(), Box::new(NoResume)).unwrap();
+    let festivals: Vec<_> = (0..3).map(|_| Festival::found(&user, &mut rng)).collect();
+    festivals.iter().for_each(|festival| replica.join(festival).unwrap());
+    let mut sketches = Sketches::new(&mut rng);
+    let own = sketches.salt(Duration::ZERO);
+    let peers = (0..20).map(|byte| Salt([byte; 8]));
+    for salt in std::iter::once(own).chain(peers) {
+        for festival in &festivals {
+            sketches.sketch(&replica, festival.id(), salt).unwrap();
+        }
+    }
+    assert_eq!(sketches.sketches.len(), 3 * (MAX_SALTS + 1));
+    for salt in [own, Salt([4; 8]), Salt([19; 8])] {
+        assert!(festivals.iter().all(|of| sketches.sketches.contains_key(&(of.id(), salt))));
+    }
+}
