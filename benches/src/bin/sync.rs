@@ -1,8 +1,8 @@
 //! Prints what it costs two peers to find out what differs and to exchange it, with the real
 //! messages: `cargo run --release -p benches --bin sync`. The first table stands beside that of
 //! other ways to reconcile; the second has Automerge's own sync protocol, one document a log, in the
-//! same run. `--quick` for 1,000 logs only; `--check` fails where a target is missed; two numbers
-//! for so many logs of which so many differ.
+//! same run. `--quick` for 1,000 logs only; `--check` fails where a target of bytes is missed (times,
+//! which other programs disturb, are only shown); two numbers for so many logs of which so many differ.
 //!
 //! *Metadata* is every byte of both directions, framing included, but for what carries the entries:
 //! `PUSH` frames here, the changes within a message with Automerge. Times are CPU times of both
@@ -17,6 +17,9 @@ use benches::{
 
 /// Changes of each document and entries of each log that are compared with Automerge.
 const CHANGES: usize = 10;
+
+/// How a target begins that is one of time.
+const CPU_TIME: &str = "CPU time";
 
 /// What was measured, and what it may be.
 #[derive(Default)]
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
     for (met, line) in &targets.lines {
         println!("{} {line}", if *met { "met   " } else { "MISSED" });
     }
-    let missed = targets.lines.iter().any(|(met, _)| !met);
+    let missed = targets.lines.iter().any(|(met, line)| !met && !line.starts_with(CPU_TIME));
     if missed && has("--check") { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -138,7 +141,7 @@ fn beside_automerge(logs: usize, differ: usize, least: f64, targets: &mut Target
         // The like of the like: Automerge knows no users. And without anything saved, a salt is new:
         // who connects looks at every log once a day for it.
         if saved && !proves {
-            targets.at_least(format!("CPU time, {what}"), ratio[1], 100.0);
+            targets.at_least(format!("{CPU_TIME}, {what}"), ratio[1], 100.0);
         }
     }
 }
