@@ -6,6 +6,8 @@ use p2panda_core::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
+use crate::festival::{shown, shown_of_all};
+
 const HOUR: i64 = 3_600_000;
 const NOW: Instant = Instant::from_millis(0);
 
@@ -82,8 +84,7 @@ impl Commits {
     /// Never: memory does not fail.
     #[must_use]
     pub fn screen(&self) -> Vec<(EntityId, Event)> {
-        let view = self.replica.view(self.festival.id());
-        view.schedule(Some(self.screen)).expect("memory does not fail")
+        shown(self.replica.view(self.festival.id()), self.screen)
     }
 
     /// The baseline: all events are read, and those kept that the six hours show.
@@ -92,13 +93,7 @@ impl Commits {
     /// Never: memory does not fail.
     #[must_use]
     pub fn screen_of_all(&self) -> Vec<(EntityId, Event)> {
-        let view = self.replica.view(self.festival.id());
-        let mut all = view.schedule(None).expect("memory does not fail");
-        all.retain(|(_, event)| {
-            let span = event.starts.zip(event.ends).and_then(|(from, to)| Span::new(from, to));
-            span.is_some_and(|span| span.overlaps(&self.screen))
-        });
-        all
+        shown_of_all(self.replica.view(self.festival.id()), self.screen)
     }
 }
 

@@ -4,6 +4,7 @@ use p2panda_core::{
     EntityId, Festival, Identity, LocalId, Replica,
     schema::{Event, Instant, Span},
     store::{MemoryStore, NoResume},
+    view::View,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 
@@ -62,8 +63,7 @@ impl Programme {
     /// Never: memory does not fail.
     #[must_use]
     pub fn afternoon(&self) -> Vec<(EntityId, Event)> {
-        let view = self.replica.view(self.festival.id());
-        view.schedule(Some(self.afternoon)).expect("memory does not fail")
+        shown(self.replica.view(self.festival.id()), self.afternoon)
     }
 
     /// The baseline: all events, of which those are kept.
@@ -72,12 +72,21 @@ impl Programme {
     /// Never: memory does not fail.
     #[must_use]
     pub fn afternoon_of_all(&self) -> Vec<(EntityId, Event)> {
-        let view = self.replica.view(self.festival.id());
-        let mut all = view.schedule(None).expect("memory does not fail");
-        all.retain(|(_, event)| {
-            let span = event.starts.zip(event.ends).and_then(|(from, to)| Span::new(from, to));
-            span.is_some_and(|span| span.overlaps(&self.afternoon))
-        });
-        all
+        shown_of_all(self.replica.view(self.festival.id()), self.afternoon)
     }
+}
+
+/// The events that a span shows, by the view's index.
+pub(crate) fn shown(view: View<'_>, span: Span) -> Vec<(EntityId, Event)> {
+    view.schedule(Some(span)).expect("memory does not fail")
+}
+
+/// All events are read, and those kept that a span shows.
+pub(crate) fn shown_of_all(view: View<'_>, span: Span) -> Vec<(EntityId, Event)> {
+    let mut all = view.schedule(None).expect("memory does not fail");
+    all.retain(|(_, event)| {
+        let of = event.starts.zip(event.ends).and_then(|(from, to)| Span::new(from, to));
+        of.is_some_and(|of| of.overlaps(&span))
+    });
+    all
 }

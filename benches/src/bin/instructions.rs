@@ -17,7 +17,7 @@ use std::{
 };
 
 use benches::{
-    Edited, Judged, OneLog, Sketches,
+    Edited, Judging, OneLog, Sketches,
     meeting::{Meeting, Spread},
 };
 
@@ -56,8 +56,10 @@ const PATHS: [Path; 7] = [
         })
     }),
     ("evaluate a policy for 100 requests", || {
-        let judged = Judged::new(100);
-        Box::new(move || assert_eq!(black_box(judged.evaluate()).verdicts.len(), 100))
+        let judging = Judging::new(1, 100);
+        let facts = judging.facts(0);
+        let confirmed = judging.pairs(&facts);
+        Box::new(move || assert_eq!(judging.evaluate(black_box(&facts)), confirmed))
     }),
 ];
 
